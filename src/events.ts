@@ -1,0 +1,109 @@
+/** The circumstances of an event. Never contains a token, a cookie, a session id or a secret. */
+export interface RequestEvent {
+  /** The host's id of the request (Fastify's `request.id`). */
+  readonly requestId: string;
+  /** The client's address as `trustProxy` allows to know it. */
+  readonly clientIp: string;
+  readonly method: string;
+  /** The path without the query (which may carry secrets). */
+  readonly path: string;
+}
+
+/** Why a token was refused: for operators only, clients get one answer for all. */
+export type TokenRejection =
+  | "malformed"
+  | "too_long"
+  | "duplicate_header"
+  | "algorithm"
+  | "unknown_key"
+  | "signature"
+  | "critical_header"
+  | "type"
+  | "claims"
+  | "expired"
+  | "not_yet_valid"
+  | "issued_in_future"
+  | "no_expiration"
+  | "issuer"
+  | "audience"
+  | "revoked"
+  | "keys_unavailable";
+
+/** Why a session cookie was not accepted. */
+export type SessionRejection = "malformed" | "signature" | "expired" | "idle" | "unknown";
+
+/** Each security event and what it carries. */
+export interface SecurityEvents {
+  "token.rejected": RequestEvent & { readonly reason: TokenRejection };
+  "ratelimit.exceeded": RequestEvent & {
+    /** The `name` of the limit. */
+    readonly name: string;
+    readonly limit: number;
+    readonly retryAfter: number;
+    /** `true`: the limit only counts and the request went on. */
+    readonly dryRun: boolean;
+  };
+  "ratelimit.adapted": {
+    readonly name: string;
+    readonly limit: number;
+    readonly previousLimit: number;
+    readonly reason: "cpu" | "memory" | "latency" | "recovery";
+    /** CPU use of this process, 0 to 1 of what it may use. */
+    readonly cpu: number;
+    /** Memory in use, 0 to 1 of its limit. */
+    readonly memory: number;
+    /** 95th percentile of the last second's latencies, in milliseconds. */
+    readonly latencyMs: number;
+  };
+  "session.created": RequestEvent;
+  "session.regenerated": RequestEvent;
+  "session.destroyed": RequestEvent;
+  "session.rejected": RequestEvent & { readonly reason: SessionRejection };
+  "csrf.rejected": RequestEvent & { readonly origin: string | undefined; readonly secFetchSite: string | undefined };
+  "store.error": { readonly store: "session" | "rate-limit" | "revocation" | "jwks"; readonly message: string };
+  "store.recovered": { readonly store: "session" | "rate-limit" | "revocation" | "jwks" };
+  "config.warning": { readonly code: string; readonly message: string };
+}
+
+export type SecurityEventName = keyof SecurityEvents;
+export type SecurityEventListener<Name extends SecurityEventName> = (event: SecurityEvents[Name]) => void;
+
+type Listeners = { [Name in SecurityEventName]?: SecurityEventListener<Name>[] };
+
+/**
+ * Hands security events to their listeners, in the order in which they were added.
+ *
+ * A listener that throws does not fail the request: the error becomes a process warning.
+ */
+export class EventHub {
+  readonly #listeners: Listeners = {};
+
+  /** Adds a listener. */
+  on<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
+    const listeners: SecurityEventListener<Name>[] = this.#listeners[name] ?? [];
+    listeners.push(listener);
+    Object.assign(this.#listeners, { [name]: listeners });
+  }
+
+  /** Whether anybody listens: a caller on the hot path asks before it builds the event. */
+  has(name: SecurityEventName): boolean {
+    return this.#listeners[name] !== undefined;
+  }
+
+  emit<Name extends SecurityEventName>(name: Name, event: SecurityEvents[Name]): void {
+    const listeners: SecurityEventListener<Name>[] | undefined = this.#listeners[name];
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        process.emitWarning(
+          `a listener of "${name}" threw: ${error instanceof Error ? error.message : String(error)}`,
+          {
+            code: "CELLO_LISTENER_THREW",
+          },
+        );
+      }
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { RequestEvent } from "./events.js";
+
+/**
+ * One request as the steps of the pipeline see it. Each host's adapter provides one; no step knows
+ * which host it is.
+ */
+export interface Exchange {
+  /** Upper-case method. */
+  readonly method: string;
+  /** The host's id of the request, for events and logs. */
+  readonly requestId: string;
+  /** Path without the query, as it was sent (not decoded): for events, never for decisions. */
+  readonly rawPath: string;
+  /** The address at the other end of the socket; `undefined` when the host does not tell. */
+  readonly peerAddress: string | undefined;
+  /** The client's address as `trustProxy` allows to know it, computed at first use. */
+  readonly clientIp: string;
+  /** Whether the client speaks TLS to us, or to a proxy that may speak for it. */
+  readonly isSecure: boolean;
+  /** The authority that the client asked for (`Host` or `:authority`); `undefined` when absent. */
+  readonly host: string | undefined;
+  /**
+   * A request header.
+   * @param name in lower case
+   */
+  header(name: string): string | undefined;
+  /**
+   * How often a request header was sent, for those that must not come twice.
+   * @param name in lower case
+   */
+  headerCount(name: string): number;
+}
+
+/** The part of an event that every request has. */
+export function requestEvent(exchange: Exchange): RequestEvent {
+  return {
+    requestId: exchange.requestId,
+    clientIp: exchange.clientIp,
+    method: exchange.method,
+    path: exchange.rawPath,
+  };
+}
