@@ -86,6 +86,8 @@ export class SessionTooLargeError extends Error {
 export class StoreUnavailableError extends Error {
   override readonly name = "StoreUnavailableError";
   readonly code = "CELLO_STORE_UNAVAILABLE";
+  /** What a host answers with; Fastify and Express read it. */
+  readonly statusCode = 503;
 
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);

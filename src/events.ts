@@ -18,6 +18,7 @@ export type TokenRejection =
   | "unknown_key"
   | "signature"
   | "critical_header"
+  | "embedded_key"
   | "type"
   | "claims"
   | "expired"

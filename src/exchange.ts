@@ -1,12 +1,26 @@
 import type { RequestEvent } from "./events.js";
 
 /**
+ * The host's own request object, as far as the functions of a configuration (`key`, `cost`) may rely
+ * on it in every host. On Fastify it is the Fastify request, on Express the Express request.
+ */
+export interface HostRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** The client's address as `trustProxy` allows to know it. */
+  readonly clientIp: string;
+}
+
+/**
  * One request as the steps of the pipeline see it. Each host's adapter provides one; no step knows
  * which host it is.
  */
 export interface Exchange {
   /** Upper-case method. */
   readonly method: string;
+  /** The host's own request object. */
+  readonly request: HostRequest;
   /** The host's id of the request, for events and logs. */
   readonly requestId: string;
   /** Path without the query, as it was sent (not decoded): for events, never for decisions. */

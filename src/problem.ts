@@ -58,3 +58,9 @@ function asciiJson(value: unknown): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** The answer when a store that must be asked does not answer: the client may try again. */
+export const STORE_UNAVAILABLE: Refusal = refusal(
+  { type: "about:blank", title: "Service Unavailable", status: 503, detail: "Try again in a moment." },
+  ["Retry-After", "1"],
+);

@@ -1,0 +1,100 @@
+import type { ConfigFields } from "./config-fields.js";
+
+/**
+ * The `exclude` lists of configurations: exact paths, or prefixes that end in `*`.
+ *
+ * They are held against the path as the router sees it (decoded and normalised), or against the
+ * pattern of the route that the router chose. An encoding trick in the raw URL therefore opens
+ * nothing: what the router does not take for the excluded path, this does not either.
+ */
+export class PathPatterns {
+  readonly #exact: ReadonlySet<string>;
+  readonly #prefixes: readonly string[];
+
+  constructor(readonly patterns: readonly string[]) {
+    this.#exact = new Set(patterns.filter((pattern) => !pattern.endsWith("*")));
+    this.#prefixes = patterns.filter((pattern) => pattern.endsWith("*")).map((pattern) => pattern.slice(0, -1));
+  }
+
+  /** Whether nothing is excluded. */
+  get isEmpty(): boolean {
+    return this.patterns.length === 0;
+  }
+
+  /** Whether a decoded path is named. A path with a dot segment, `//` or a backslash never is. */
+  matches(path: string): boolean {
+    if (this.isEmpty || isAmbiguous(path)) return false;
+    return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix));
+  }
+
+  /**
+   * What is known from the route alone, when it is registered: `true` or `false` for every path of
+   * the route, `undefined` when it depends on the path.
+   *
+   * @param route the pattern of the route, for example `/users/:id` or `/files/*`
+   */
+  matchesRoute(route: string): boolean | undefined {
+    if (this.isEmpty) return false;
+    const variable = route.search(/[:*]/);
+    if (variable === -1) return this.matches(route);
+    const fixed = route.slice(0, variable);
+    const mayMatch = this.patterns.some((pattern) => {
+      const text = pattern.endsWith("*") ? pattern.slice(0, -1) : pattern;
+      return text.startsWith(fixed) || (pattern.endsWith("*") && fixed.startsWith(text));
+    });
+    return mayMatch ? undefined : false;
+  }
+}
+
+/** Reads an `exclude` field: a list of paths that begin with `/`, with `*` only at the end. */
+export function readPathPatterns(fields: ConfigFields, field: string): PathPatterns {
+  const patterns = fields.strings(field) ?? [];
+  for (const pattern of patterns) {
+    if (!pattern.startsWith("/") && pattern !== "*") {
+      fields.fail(
+        "CELLO_INVALID_VALUE",
+        field,
+        `"${pattern}" does not begin with "/"`,
+        'write a path such as "/health"',
+      );
+    }
+    if (pattern.slice(0, -1).includes("*")) {
+      fields.fail(
+        "CELLO_INVALID_VALUE",
+        field,
+        `"${pattern}" has a "*" before its end`,
+        'write "*" only at the end, as in "/public/*"',
+      );
+    }
+    if (pattern.includes("?") || pattern.includes("#") || isAmbiguous(pattern)) {
+      fields.fail(
+        "CELLO_INVALID_VALUE",
+        field,
+        `"${pattern}" is not a plain path`,
+        'write the path alone, without a query, "//" or dot segments',
+      );
+    }
+  }
+  return new PathPatterns(patterns);
+}
+
+/**
+ * The path of a request target, decoded once as a router does; `undefined` when it cannot be
+ * decoded, holds an encoded slash, or is not in origin form.
+ */
+export function decodePath(target: string): string | undefined {
+  if (!target.startsWith("/")) return undefined;
+  const end = target.search(/[?#]/);
+  const raw = end === -1 ? target : target.slice(0, end);
+  if (!raw.includes("%")) return raw;
+  if (/%2f|%5c/i.test(raw)) return undefined;
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    return undefined;
+  }
+}
+
+function isAmbiguous(path: string): boolean {
+  return path.includes("//") || path.includes("\\") || path.includes("\0") || /(^|\/)\.\.?(\/|$)/.test(path);
+}
