@@ -1,0 +1,83 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { SessionConfig } from "./config.js";
+import { CookieWriter, findCookieValues, hasCookie } from "./cookie.js";
+
+/** The plain reading of a Cookie header: split at ";" and look at each pair. */
+function oracle(header: string, name: string): string[] {
+  return header
+    .split(";")
+    .map((pair) => pair.replace(/^[ \t]+/, ""))
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).trim());
+}
+
+describe("findCookieValues", () => {
+  it("agrees with splitting the whole header", () => {
+    const piece = fc.constantFrom(
+      "session_id",
+      "session_id=",
+      "=",
+      ";",
+      "; ",
+      " ",
+      "\t",
+      "a",
+      "x=1",
+      "session_id=v",
+      '"',
+    );
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+        const header = pieces.join("");
+        const expected = oracle(header, "session_id");
+        expect(findCookieValues(header, "session_id", 1000)).toEqual(expected);
+        expect(findCookieValues(header, "session_id", 2)).toEqual(expected.slice(0, 2));
+        expect(hasCookie(header, "session_id")).toBe(expected.length > 0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("finds no cookie whose name only ends or begins alike, and none inside a value", () => {
+    expect(findCookieValues("xsession_id=1; session_idx=2; a=session_id=3", "session_id", 8)).toEqual([]);
+  });
+
+  it("gives all values of a name in order", () => {
+    expect(findCookieValues("a=1; session_id=one; b=2; session_id=two", "session_id", 8)).toEqual(["one", "two"]);
+  });
+
+  it("takes time in proportion to a hostile header", () => {
+    const header = `${"session_id".repeat(3000)}=${" ".repeat(30_000)}session_id=x`;
+    expect(findCookieValues(header.repeat(3), "session_id", 8)).toEqual([]);
+  });
+});
+
+describe("CookieWriter", () => {
+  it("writes the attributes of the configuration", () => {
+    const secret = "s".repeat(32);
+    expect(new CookieWriter(new SessionConfig({ secret })).write("v", 86_400)).toBe(
+      "session_id=v; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax",
+    );
+    const full = new SessionConfig({
+      secret,
+      cookieName: "__Secure-s",
+      path: "/app",
+      domain: "example.com",
+      secure: true,
+      httpOnly: false,
+      sameSite: "None",
+      partitioned: true,
+    });
+    expect(new CookieWriter(full).write("v", 1)).toBe(
+      "__Secure-s=v; Max-Age=1; Path=/app; Domain=example.com; Secure; SameSite=None; Partitioned",
+    );
+  });
+
+  it("expires a cookie in the same scope as it sets it", () => {
+    const writer = new CookieWriter(new SessionConfig({ secret: "s".repeat(32), path: "/app", domain: "example.com" }));
+    expect(writer.expired).toBe(
+      "session_id=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/app; Domain=example.com; HttpOnly; SameSite=Lax",
+    );
+  });
+});

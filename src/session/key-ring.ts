@@ -1,0 +1,87 @@
+import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+
+const DAY_MS = 86_400_000;
+const SALT = "cello session v1";
+
+/** The UTC day of a moment, counted from 1970. */
+function dayOf(timeMs: number): number {
+  return Math.floor(timeMs / DAY_MS);
+}
+
+/**
+ * The keys that come from one secret: one per purpose, and for sealing one per day.
+ *
+ * Random 96-bit nonces are safe for 2^32 messages under one AES-GCM key (NIST SP 800-38D section
+ * 8.3). A key per UTC day of the issue time keeps any application under that, however long its secret
+ * lives.
+ */
+export class SessionKey {
+  /** Says in a cookie which secret made it: 32 bits that tell nothing about the secret. */
+  readonly id: number;
+  /** Signs session ids (HMAC-SHA256). */
+  readonly signing: KeyObject;
+  readonly #sealingRoot: KeyObject;
+  readonly #maxDays: number;
+  readonly #sealingByDay = new Map<number, KeyObject>();
+  #lastDay = -1;
+  #lastSealing: KeyObject | undefined;
+
+  /**
+   * @param maxDays how many daily keys are kept: as many as cookies can be old
+   */
+  constructor(secret: Uint8Array, maxDays: number) {
+    const root = createSecretKey(secret);
+    this.id = Buffer.from(hkdfSync("sha256", root, SALT, "key id", 4)).readUInt32BE(0);
+    this.signing = derive(root, "sign session id");
+    this.#sealingRoot = derive(root, "seal session cookie");
+    this.#maxDays = maxDays;
+  }
+
+  /** The AES-256 key for cookies issued on the day of this moment. */
+  sealingAt(issuedAt: number): KeyObject {
+    const day = dayOf(issuedAt);
+    if (day === this.#lastDay && this.#lastSealing !== undefined) return this.#lastSealing;
+    const key = this.#sealingByDay.get(day) ?? this.#deriveFor(day);
+    this.#lastDay = day;
+    this.#lastSealing = key;
+    return key;
+  }
+
+  #deriveFor(day: number): KeyObject {
+    const key = derive(this.#sealingRoot, `day ${day}`);
+    for (const oldest of this.#sealingByDay.keys()) {
+      if (this.#sealingByDay.size < this.#maxDays) break;
+      this.#sealingByDay.delete(oldest);
+    }
+    this.#sealingByDay.set(day, key);
+    return key;
+  }
+}
+
+/** All keys of a configuration: the first makes cookies, all open them. */
+export class SessionKeyRing {
+  readonly current: SessionKey;
+  readonly #byId = new Map<number, SessionKey>();
+
+  /**
+   * @param secrets at least one; the first is the current one
+   * @param maxAgeMs how old a cookie can be
+   */
+  constructor(secrets: readonly Uint8Array[], maxAgeMs: number) {
+    const maxDays = Math.ceil(maxAgeMs / DAY_MS) + 2;
+    const keys = secrets.map((secret) => new SessionKey(secret, maxDays));
+    const [current] = keys;
+    if (current === undefined) throw new RangeError("a key ring needs at least one secret");
+    this.current = current;
+    for (const key of keys.toReversed()) this.#byId.set(key.id, key);
+  }
+
+  /** The key that a cookie names, found without trying each. */
+  find(id: number): SessionKey | undefined {
+    return this.#byId.get(id);
+  }
+}
+
+function derive(root: KeyObject, purpose: string): KeyObject {
+  return createSecretKey(Buffer.from(hkdfSync("sha256", root, SALT, purpose, 32)));
+}

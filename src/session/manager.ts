@@ -1,0 +1,129 @@
+import type { Clock } from "../clock.js";
+import type { EventHub, SessionRejection } from "../events.js";
+import { type Exchange, requestEvent } from "../exchange.js";
+import { type Answer, andThen } from "./answer.js";
+import type { SessionConfig } from "./config.js";
+import { findCookieValues, hasCookie } from "./cookie.js";
+import { SessionKeyRing } from "./key-ring.js";
+import { Lifetimes } from "./lifetimes.js";
+import { SealedSessions } from "./sealed-sessions.js";
+import { Session, sessionState } from "./session.js";
+import { SessionState } from "./state.js";
+import { StoreGuard } from "./store-guard.js";
+import { StoredSessions } from "./stored-sessions.js";
+import { SessionValues } from "./values.js";
+
+/** How many cookies of the session's name are looked at in one request. */
+const MAX_CANDIDATES = 8;
+
+/** Opens the session of a request and commits it with the response. */
+export class SessionManager {
+  /** Whether `open` and `commit` never answer with a Promise. */
+  readonly isSynchronous: boolean;
+  readonly #config: SessionConfig;
+  readonly #clock: Clock;
+  readonly #events: EventHub;
+  readonly #lifetimes: Lifetimes;
+  readonly #keeper: SealedSessions | StoredSessions;
+  #hasWarned = false;
+
+  constructor(config: SessionConfig, { clock, events }: { readonly clock: Clock; readonly events: EventHub }) {
+    this.#config = config;
+    this.#clock = clock;
+    this.#events = events;
+    this.#lifetimes = new Lifetimes(config);
+    const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
+    this.#keeper =
+      config.store === undefined
+        ? new SealedSessions(config, keys, this.#lifetimes, clock)
+        : new StoredSessions(config, keys, this.#lifetimes, clock, new StoreGuard(config.store, events));
+    this.isSynchronous = this.#keeper.isSynchronous;
+  }
+
+  /** Whether the request has a cookie of the session's name, valid or not. */
+  carriesCookie(exchange: Exchange): boolean {
+    const header = exchange.header("cookie");
+    return header !== undefined && hasCookie(header, this.#config.cookieName);
+  }
+
+  /**
+   * The session of a request; a new one when there is no valid cookie. Call it once per request.
+   *
+   * @returns a Promise only when the store is asynchronous and there is a cookie; it rejects with
+   *   `StoreUnavailableError` when the store fails
+   */
+  open(exchange: Exchange): Answer<Session> {
+    const header = exchange.header("cookie");
+    if (header === undefined) return this.#begin(exchange);
+    const cookies = findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
+    if (cookies.length === 0) return this.#begin(exchange);
+    return andThen<SessionState | SessionRejection, Session>(this.#keeper.open(exchange, cookies), (opened) => {
+      if (opened instanceof SessionState) return new Session(opened, this.#events);
+      if (this.#events.has("session.rejected")) {
+        this.#events.emit("session.rejected", { ...requestEvent(exchange), reason: opened });
+      }
+      return this.#begin(exchange);
+    });
+  }
+
+  /**
+   * Writes what the request changed about its session. Call it once, before the head is sent.
+   *
+   * @returns the `Set-Cookie` value to send, `undefined` for none; a Promise only when the store is
+   *   asynchronous. Throws or rejects with `StoreUnavailableError` when the store fails
+   */
+  commit(session: Session): Answer<string | undefined> {
+    const state = sessionState(session);
+    if (state.isCommitted) return undefined;
+    state.isCommitted = true;
+    if (state.failure !== undefined) throw state.failure;
+    if (state.isDestroyed && state.isNew && !this.carriesCookie(state.exchange)) return undefined;
+    return andThen(this.#keeper.commit(state), (cookie) => {
+      if (cookie !== undefined) this.#report(state);
+      return cookie;
+    });
+  }
+
+  /** Closes the store, if there is one. */
+  async close(): Promise<void> {
+    await this.#config.store?.close?.();
+  }
+
+  #begin(exchange: Exchange): Session {
+    const now = this.#clock.wallMs();
+    const state = new SessionState(this.#keeper, exchange, {
+      id: undefined,
+      createdAt: now,
+      lastUsedAt: now,
+      expiresAt: now + this.#lifetimes.maxAgeMs,
+      version: 0,
+      values: new SessionValues(),
+      flashes: new SessionValues(),
+    });
+    return new Session(state, this.#events);
+  }
+
+  #report(state: SessionState): void {
+    const { exchange } = state;
+    if (this.#config.secure && !this.#hasWarned && !exchange.isSecure && !isLoopback(exchange.clientIp)) {
+      this.#hasWarned = true;
+      this.#events.emit("config.warning", {
+        code: "CELLO_SECURE_COOKIE_OVER_HTTP",
+        message:
+          "the session cookie is secure and the request came over plain HTTP, so the browser drops it; serve HTTPS, or name your proxy in trustProxy",
+      });
+    }
+    if (state.isDestroyed) return;
+    if (state.isNew && this.#events.has("session.created")) {
+      this.#events.emit("session.created", requestEvent(exchange));
+    }
+    if (state.isRegenerated && this.#events.has("session.regenerated")) {
+      this.#events.emit("session.regenerated", requestEvent(exchange));
+    }
+  }
+}
+
+/** Browsers keep secure cookies of plain-HTTP loopback hosts, so development works without TLS. */
+function isLoopback(address: string): boolean {
+  return address === "::1" || address.startsWith("127.");
+}

@@ -1,0 +1,147 @@
+import { type Clock, systemClock } from "../clock.js";
+import { ConfigFields } from "../config-fields.js";
+import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
+import type { JsonValue } from "./json.js";
+import type { SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
+
+/** Options of `MemorySessionStore`. */
+export interface MemorySessionStoreOptions {
+  /** How many sessions are kept at most; the one that would end soonest is forgotten first. */
+  readonly maxSessions?: number | undefined;
+  /** Where the time comes from; the machine's clocks when not given. */
+  readonly clock?: Clock | undefined;
+}
+
+interface StoredSession extends ExpiryNode {
+  readonly id: string;
+  /** Data and flashes as JSON text: nothing is shared with what was saved or loaded. */
+  json: string;
+  version: number;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+  /** The moment from which this may be forgotten. */
+  dueAt: number;
+  heapIndex: number;
+}
+
+// Each save adds one record at most, so forgetting two keeps up and no single save pays for many.
+const SWEEP_PER_SAVE = 2;
+
+/**
+ * Sessions in the memory of this process: for one process, and for tests. They end with it.
+ *
+ * Bounded by `maxSessions`; expired sessions are swept as new ones come, without timers.
+ *
+ * @example
+ * ```ts
+ * app.enableSession({ secret, store: new MemorySessionStore({ maxSessions: 50_000 }) });
+ * ```
+ */
+export class MemorySessionStore implements SessionStore {
+  readonly isSynchronous = true;
+  readonly maxSessions: number;
+  readonly #clock: Clock;
+  readonly #sessions = new Map<string, StoredSession>();
+  readonly #byExpiry = new ExpiryHeap<StoredSession>();
+
+  /** @throws ConfigError when `maxSessions` is not a whole number from 1 to 10,000,000 */
+  constructor(options?: MemorySessionStoreOptions) {
+    const fields = new ConfigFields("MemorySessionStore", options, ["maxSessions", "clock"]);
+    this.maxSessions = fields.number("maxSessions", 100_000, { min: 1, max: 10_000_000, whole: true });
+    const clock = options?.clock === undefined ? systemClock : options.clock;
+    if (typeof clock !== "object" || clock === null || typeof clock.wallMs !== "function") {
+      fields.fail("CELLO_WRONG_TYPE", "clock", "is not a clock", "give an object with wallMs() and monotonicMs()");
+    }
+    this.#clock = clock;
+  }
+
+  /** How many sessions are kept now, expired ones that were not swept yet included. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  load(id: string): SessionRecord | undefined {
+    const stored = this.#live(id);
+    if (stored === undefined) return undefined;
+    const content: { data: Record<string, JsonValue>; flashes?: Record<string, JsonValue> } = JSON.parse(stored.json);
+    return {
+      data: content.data,
+      flashes: content.flashes,
+      version: stored.version,
+      createdAt: stored.createdAt,
+      lastUsedAt: stored.lastUsedAt,
+      expiresAt: stored.expiresAt,
+      forgetAt: stored.dueAt,
+    };
+  }
+
+  save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome {
+    const stored = this.#live(id);
+    if (stored === undefined && expectedVersion > 0) return "gone";
+    if ((stored?.version ?? 0) !== expectedVersion) return "conflict";
+    const json = JSON.stringify({ data: record.data, flashes: record.flashes });
+    if (stored !== undefined) {
+      stored.json = json;
+      stored.version = record.version;
+      stored.createdAt = record.createdAt;
+      this.#setTimes(stored, record);
+      return "saved";
+    }
+    this.#makeRoom();
+    const added = {
+      id,
+      json,
+      version: record.version,
+      createdAt: record.createdAt,
+      lastUsedAt: record.lastUsedAt,
+      expiresAt: record.expiresAt,
+      dueAt: record.forgetAt,
+      heapIndex: -1,
+    };
+    this.#sessions.set(id, added);
+    this.#byExpiry.add(added);
+    return "saved";
+  }
+
+  touch(id: string, times: SessionTimes): boolean {
+    const stored = this.#live(id);
+    if (stored === undefined) return false;
+    this.#setTimes(stored, times);
+    return true;
+  }
+
+  delete(id: string): void {
+    const stored = this.#sessions.get(id);
+    if (stored !== undefined) this.#forget(stored);
+  }
+
+  #live(id: string): StoredSession | undefined {
+    const stored = this.#sessions.get(id);
+    if (stored === undefined || stored.dueAt > this.#clock.wallMs()) return stored;
+    this.#forget(stored);
+    return undefined;
+  }
+
+  #setTimes(stored: StoredSession, times: SessionTimes): void {
+    stored.lastUsedAt = times.lastUsedAt;
+    stored.expiresAt = times.expiresAt;
+    stored.dueAt = times.forgetAt;
+    this.#byExpiry.moved(stored);
+  }
+
+  #makeRoom(): void {
+    const now = this.#clock.wallMs();
+    for (let swept = 0; swept < SWEEP_PER_SAVE; swept++) {
+      const first = this.#byExpiry.first;
+      if (first === undefined) return;
+      if (first.dueAt > now && this.#sessions.size < this.maxSessions) return;
+      this.#forget(first);
+    }
+  }
+
+  #forget(stored: StoredSession): void {
+    this.#sessions.delete(stored.id);
+    this.#byExpiry.remove(stored);
+  }
+}

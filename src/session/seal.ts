@@ -1,0 +1,106 @@
+import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
+import type { SessionRejection } from "../events.js";
+import type { SessionKeyRing } from "./key-ring.js";
+import { takeRandomBytes } from "./random.js";
+
+// version (1) | key id (4) | issue time, ms (6) | nonce (12) | ciphertext | tag (16)
+const VERSION = 1;
+const NONCE_AT = 11;
+const TEXT_AT = 23;
+const TAG_BYTES = 16;
+const OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
+
+// Browsers keep no longer cookies, so this was not made here.
+const MAX_VALUE_LENGTH = 4096;
+
+/** How far the clocks of two machines may differ. */
+export const CLOCK_SKEW_MS = 60_000;
+
+/** What a sealed cookie held. */
+export interface OpenedSeal {
+  readonly text: string;
+  /** When it was sealed, in milliseconds since 1970. */
+  readonly issuedAt: number;
+  /** The cookie's value as a string of its own. */
+  readonly value: string;
+}
+
+/**
+ * Seals text into a cookie value and opens it again: AES-256-GCM (NIST SP 800-38D), base64url.
+ *
+ * Version, key id, issue time, purpose and cookie name are bound as associated data, so that a value
+ * opens only as what it was made for: not under another cookie name, not with another date.
+ */
+export class CookieSealer {
+  readonly #keys: SessionKeyRing;
+  readonly #maxAgeMs: number;
+  /** The header of the value at hand, then purpose and cookie name. Used within one call only. */
+  readonly #associatedData: Buffer;
+
+  /** @param maxAgeMs values that were issued longer ago are refused before any cryptography */
+  constructor(keys: SessionKeyRing, cookieName: string, maxAgeMs: number) {
+    this.#keys = keys;
+    this.#maxAgeMs = maxAgeMs;
+    this.#associatedData = Buffer.from(`${"\0".repeat(NONCE_AT)}cello session data\0${cookieName}`);
+  }
+
+  /** How many characters the sealed value has for so many bytes of text. */
+  static sealedLength(textBytes: number): number {
+    return Math.ceil(((OVERHEAD_BYTES + textBytes) * 4) / 3);
+  }
+
+  /** @param issuedAt now, in milliseconds since 1970 */
+  seal(text: string, issuedAt: number): string {
+    const key = this.#keys.current;
+    const textBytes = Buffer.byteLength(text);
+    const sealed = Buffer.allocUnsafe(OVERHEAD_BYTES + textBytes);
+    sealed.writeUInt8(VERSION, 0);
+    sealed.writeUInt32BE(key.id, 1);
+    sealed.writeUIntBE(issuedAt, 5, 6);
+    const nonce = takeRandomBytes(TEXT_AT - NONCE_AT);
+    nonce.copy(sealed, NONCE_AT);
+    const cipher = createCipheriv("aes-256-gcm", key.sealingAt(issuedAt), nonce);
+    cipher.setAAD(this.#bind(sealed));
+    cipher.update(text, "utf8").copy(sealed, TEXT_AT);
+    cipher.final();
+    cipher.getAuthTag().copy(sealed, TEXT_AT + textBytes);
+    return sealed.toString("base64url");
+  }
+
+  /** What a value holds, or why it is refused. */
+  open(value: string, now: number): OpenedSeal | SessionRejection {
+    if (value.length > MAX_VALUE_LENGTH) return "malformed";
+    const sealed = Buffer.from(value, "base64url");
+    if (sealed.length < OVERHEAD_BYTES || sealed.readUInt8(0) !== VERSION) return "malformed";
+    // Buffer reads base64url leniently; a value has exactly one spelling here (RFC 4648 section 3.5).
+    const canonical = sealed.toString("base64url");
+    if (canonical !== value) return "malformed";
+    const issuedAt = sealed.readUIntBE(5, 6);
+    if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
+    if (issuedAt <= now - this.#maxAgeMs) return "expired";
+    const key = this.#keys.find(sealed.readUInt32BE(1));
+    if (key === undefined) return "signature";
+    const text = this.#decrypt(sealed, key.sealingAt(issuedAt));
+    return text === undefined ? "signature" : { text, issuedAt, value: canonical };
+  }
+
+  #decrypt(sealed: Buffer, key: KeyObject): string | undefined {
+    const tagAt = sealed.length - TAG_BYTES;
+    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(NONCE_AT, TEXT_AT));
+    decipher.setAAD(this.#bind(sealed));
+    decipher.setAuthTag(sealed.subarray(tagAt));
+    const text = decipher.update(sealed.subarray(TEXT_AT, tagAt));
+    try {
+      // Throws when the tag does not fit: the text above is looked at only after this.
+      decipher.final();
+    } catch {
+      return undefined;
+    }
+    return text.toString();
+  }
+
+  #bind(sealed: Buffer): Buffer {
+    sealed.copy(this.#associatedData, 0, 0, NONCE_AT);
+    return this.#associatedData;
+  }
+}

@@ -1,0 +1,147 @@
+import type { Clock } from "../clock.js";
+import { SessionTooLargeError } from "../errors.js";
+import type { SessionRejection } from "../events.js";
+import type { Exchange } from "../exchange.js";
+import type { SessionConfig } from "./config.js";
+import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
+import { isJsonRecord, type JsonValue } from "./json.js";
+import type { SessionKeyRing } from "./key-ring.js";
+import type { Lifetimes } from "./lifetimes.js";
+import { takeRandomBytes } from "./random.js";
+import { RememberedCookies } from "./remembered.js";
+import { CookieSealer } from "./seal.js";
+import { type SessionKeeper, SessionState } from "./state.js";
+import { SessionValues } from "./values.js";
+
+/** What a sealed cookie holds; shared by requests with the same cookie and never written to. */
+interface SealedSession {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly expiresAt: number;
+  /** When the cookie was issued: sealed sessions are re-issued when their use must be recorded. */
+  readonly lastUsedAt: number;
+  readonly values: ReadonlyMap<string, JsonValue>;
+  readonly flashes: ReadonlyMap<string, JsonValue>;
+}
+
+// 128 bits: the id is inside the seal and only tells sessions apart.
+const ID_BYTES = 16;
+
+/** Sessions that are kept in their own cookie, sealed. */
+export class SealedSessions implements SessionKeeper {
+  readonly isSynchronous = true;
+  readonly #clock: Clock;
+  readonly #writer: CookieWriter;
+  readonly #sealer: CookieSealer;
+  readonly #lifetimes: Lifetimes;
+  readonly #remembered = new RememberedCookies<SealedSession>();
+
+  constructor(config: SessionConfig, keys: SessionKeyRing, lifetimes: Lifetimes, clock: Clock) {
+    this.#clock = clock;
+    this.#writer = new CookieWriter(config);
+    this.#sealer = new CookieSealer(keys, config.cookieName, lifetimes.maxAgeMs);
+    this.#lifetimes = lifetimes;
+  }
+
+  /** The session in the newest of the cookies that opens, or why the first was refused. */
+  open(exchange: Exchange, cookies: readonly string[]): SessionState | SessionRejection {
+    const now = this.#clock.wallMs();
+    let newest: SealedSession | undefined;
+    let rejection: SessionRejection | undefined;
+    for (const cookie of cookies) {
+      const opened = this.#read(cookie, now);
+      const ending = typeof opened === "string" ? opened : this.#lifetimes.ending(opened, now);
+      if (typeof opened === "string" || ending !== undefined) rejection ??= ending;
+      else if (newest === undefined || opened.lastUsedAt > newest.lastUsedAt) newest = opened;
+    }
+    if (newest === undefined) return rejection ?? "malformed";
+    return new SessionState(this, exchange, {
+      id: newest.id,
+      createdAt: newest.createdAt,
+      lastUsedAt: newest.lastUsedAt,
+      expiresAt: newest.expiresAt,
+      version: 0,
+      values: new SessionValues(newest.values),
+      flashes: new SessionValues(newest.flashes),
+    });
+  }
+
+  createId(): string {
+    return takeRandomBytes(ID_BYTES).toString("base64url");
+  }
+
+  checkSize(state: SessionState): void {
+    const textBytes = Buffer.byteLength(serialise(state, state.expiresAt));
+    const size = this.#writer.sizeFor(CookieSealer.sealedLength(textBytes));
+    if (size > MAX_COOKIE_BYTES) throw new SessionTooLargeError(size, MAX_COOKIE_BYTES);
+  }
+
+  regenerate(state: SessionState): void {
+    const now = this.#clock.wallMs();
+    state.renew(now, now + this.#lifetimes.maxAgeMs);
+  }
+
+  /** Nothing to do but what the commit does: there is no record to delete. */
+  destroy(): void {}
+
+  /** The cookie to set, `undefined` when there is nothing to say. */
+  commit(state: SessionState): string | undefined {
+    if (state.isDestroyed) return this.#writer.expired;
+    const now = this.#clock.wallMs();
+    if (!this.#mustWrite(state, now)) return undefined;
+    const expiresAt = this.#lifetimes.endWhenSent(state.expiresAt, now);
+    const value = this.#sealer.seal(serialise(state, expiresAt), now);
+    // The client comes back with it: its next request needs no cryptography.
+    this.#remembered.remember(value, {
+      id: state.id,
+      createdAt: state.createdAt,
+      expiresAt,
+      lastUsedAt: now,
+      values: state.values.toMap(),
+      flashes: state.flashes.toMap(),
+    });
+    return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+  }
+
+  #mustWrite(state: SessionState, now: number): boolean {
+    if (state.isNew && state.isEmpty) return false;
+    if (state.isChanged) return true;
+    if (!state.isUsed) return false;
+    return (
+      this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now) || this.#lifetimes.isRenewalDue(state.expiresAt, now)
+    );
+  }
+
+  #read(cookie: string, now: number): SealedSession | SessionRejection {
+    const known = this.#remembered.get(cookie);
+    if (known !== undefined) return known;
+    const opened = this.#sealer.open(cookie, now);
+    if (typeof opened === "string") return opened;
+    const session = parse(opened.text, opened.issuedAt);
+    if (session === undefined) return "malformed";
+    this.#remembered.remember(opened.value, session);
+    return session;
+  }
+}
+
+/** `[id, createdAt, expiresAt, data, flashes]`, the last left out when there are none. */
+function serialise(state: SessionState, expiresAt: number): string {
+  const flashes = state.flashes.isEmpty ? "" : `,${state.flashes.toJsonText()}`;
+  return `["${state.id}",${state.createdAt},${expiresAt},${state.values.toJsonText()}${flashes}]`;
+}
+
+function parse(text: string, issuedAt: number): SealedSession | undefined {
+  const parts: unknown = JSON.parse(text);
+  if (!Array.isArray(parts)) return undefined;
+  const [id, createdAt, expiresAt, data, flashes = {}]: unknown[] = parts;
+  if (typeof id !== "string" || typeof createdAt !== "number" || typeof expiresAt !== "number") return undefined;
+  if (!isJsonRecord(data) || !isJsonRecord(flashes)) return undefined;
+  return {
+    id,
+    createdAt,
+    expiresAt,
+    lastUsedAt: issuedAt,
+    values: new Map(Object.entries(data)),
+    flashes: new Map(Object.entries(flashes)),
+  };
+}

@@ -1,0 +1,86 @@
+import { createHash, createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
+import type { SessionRejection } from "../events.js";
+import type { SessionKeyRing } from "./key-ring.js";
+import { takeRandomBytes } from "./random.js";
+import { CLOCK_SKEW_MS } from "./seal.js";
+
+// version (1) | key id (4) | issue time, ms (6) | id (32) | HMAC-SHA256 (32)
+const VERSION = 2;
+const ID_AT = 11;
+const TAG_AT = 43;
+const TOTAL_BYTES = 75;
+const VALUE_LENGTH = 100;
+const ID_BYTES = 32;
+
+/** The id that a signed cookie held. */
+export interface OpenedId {
+  /** The session's id: 256 random bits, base64url. */
+  readonly id: string;
+  /** What stores know it by: SHA-256 of the id's bytes, base64url. */
+  readonly storeId: string;
+  /** When the cookie was made, in milliseconds since 1970. */
+  readonly issuedAt: number;
+  /** The cookie's value as a string of its own. */
+  readonly value: string;
+}
+
+/**
+ * Session ids in signed cookies, for sessions that are kept on the server.
+ *
+ * The signature is no secret-keeping: it lets forged and foreign ids be refused without asking the
+ * store, and binds an id to this cookie's name.
+ */
+export class SignedIds {
+  readonly #keys: SessionKeyRing;
+  readonly #maxAgeMs: number;
+  readonly #purpose: string;
+
+  /** @param maxAgeMs cookies that were made longer ago are refused without asking the store */
+  constructor(keys: SessionKeyRing, cookieName: string, maxAgeMs: number) {
+    this.#keys = keys;
+    this.#maxAgeMs = maxAgeMs;
+    this.#purpose = `cello session id\0${cookieName}`;
+  }
+
+  /** A new id. */
+  static create(): string {
+    return takeRandomBytes(ID_BYTES).toString("base64url");
+  }
+
+  /** What stores know an id by. */
+  static storeIdOf(id: string): string {
+    return createHash("sha256").update(id, "base64url").digest("base64url");
+  }
+
+  /** The cookie value for an id. */
+  sign(id: string, issuedAt: number): string {
+    const key = this.#keys.current;
+    const signed = Buffer.allocUnsafe(TOTAL_BYTES);
+    signed.writeUInt8(VERSION, 0);
+    signed.writeUInt32BE(key.id, 1);
+    signed.writeUIntBE(issuedAt, 5, 6);
+    signed.write(id, ID_AT, ID_BYTES, "base64url");
+    this.#tag(signed, key.signing).copy(signed, TAG_AT);
+    return signed.toString("base64url");
+  }
+
+  /** The id in a cookie value, or why the value is refused. */
+  open(value: string, now: number): OpenedId | SessionRejection {
+    if (value.length !== VALUE_LENGTH) return "malformed";
+    const signed = Buffer.from(value, "base64url");
+    const canonical = signed.toString("base64url");
+    if (canonical !== value || signed.readUInt8(0) !== VERSION) return "malformed";
+    const issuedAt = signed.readUIntBE(5, 6);
+    if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
+    if (issuedAt <= now - this.#maxAgeMs) return "expired";
+    const key = this.#keys.find(signed.readUInt32BE(1));
+    if (key === undefined) return "signature";
+    if (!timingSafeEqual(this.#tag(signed, key.signing), signed.subarray(TAG_AT))) return "signature";
+    const id = signed.toString("base64url", ID_AT, TAG_AT);
+    return { id, storeId: SignedIds.storeIdOf(id), issuedAt, value: canonical };
+  }
+
+  #tag(signed: Buffer, key: KeyObject): Buffer {
+    return createHmac("sha256", key).update(signed.subarray(0, TAG_AT)).update(this.#purpose).digest();
+  }
+}

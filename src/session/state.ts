@@ -1,0 +1,93 @@
+import type { Exchange } from "../exchange.js";
+import type { Answer } from "./answer.js";
+import type { SessionValues } from "./values.js";
+
+/** Where a session is kept: in its cookie, or in a store. */
+export interface SessionKeeper {
+  /** A new session id. */
+  createId(): string;
+  /**
+   * Checks that a session with these values can be kept.
+   *
+   * @throws SessionTooLargeError
+   */
+  checkSize(state: SessionState): void;
+  /** Makes the id that the session had until now useless. */
+  regenerate(state: SessionState): Answer<void>;
+  /** Makes the session useless. */
+  destroy(state: SessionState): Answer<void>;
+}
+
+/** How a session stands when a request begins. */
+export interface SessionStart {
+  /** `undefined`: it is new, and gets an id when one is needed. */
+  readonly id: string | undefined;
+  readonly createdAt: number;
+  readonly lastUsedAt: number;
+  readonly expiresAt: number;
+  /** The version of its record in a store; 0 when there is none. */
+  readonly version: number;
+  readonly values: SessionValues;
+  readonly flashes: SessionValues;
+}
+
+/** The inside of a session during one request; `Session` is what the application sees of it. */
+export class SessionState {
+  readonly isNew: boolean;
+  readonly values: SessionValues;
+  readonly flashes: SessionValues;
+  createdAt: number;
+  lastUsedAt: number;
+  expiresAt: number;
+  version: number;
+  /** The application has looked at it. */
+  isUsed = false;
+  isRegenerated = false;
+  isDestroyed = false;
+  /** The head of the response is settled: what is changed now would be lost. */
+  isCommitted = false;
+  /** Work of `regenerate` or `destroy` that is under way in a store. */
+  pending: Promise<void> | undefined;
+  /** What `regenerate` or `destroy` failed with: the commit must not go on as if it had worked. */
+  failure: unknown;
+  #id: string | undefined;
+
+  constructor(
+    readonly keeper: SessionKeeper,
+    readonly exchange: Exchange,
+    start: SessionStart,
+  ) {
+    this.isNew = start.id === undefined;
+    this.#id = start.id;
+    this.createdAt = start.createdAt;
+    this.lastUsedAt = start.lastUsedAt;
+    this.expiresAt = start.expiresAt;
+    this.version = start.version;
+    this.values = start.values;
+    this.flashes = start.flashes;
+  }
+
+  get id(): string {
+    this.#id ??= this.keeper.createId();
+    return this.#id;
+  }
+
+  /** Whether the session must be written: it has something that was not there before. */
+  get isChanged(): boolean {
+    return this.isRegenerated || this.values.isChanged || this.flashes.isChanged;
+  }
+
+  get isEmpty(): boolean {
+    return this.values.isEmpty && this.flashes.isEmpty;
+  }
+
+  /** Gives the session a new id and a new life. */
+  renew(now: number, expiresAt: number): void {
+    this.#id = this.keeper.createId();
+    this.createdAt = now;
+    this.lastUsedAt = now;
+    this.expiresAt = expiresAt;
+    this.version = 0;
+    this.isRegenerated = true;
+  }
+}

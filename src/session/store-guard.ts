@@ -1,0 +1,102 @@
+import { StoreUnavailableError } from "../errors.js";
+import type { EventHub } from "../events.js";
+import { type Answer, andThen } from "./answer.js";
+import {
+  isSessionRecord,
+  type SafeSessionStore,
+  type SaveOutcome,
+  type SessionRecord,
+  type SessionStore,
+  type SessionTimes,
+} from "./store.js";
+
+/**
+ * Stands before the application's store: whatever goes wrong there becomes a `StoreUnavailableError`,
+ * told once as `store.error`, and the first success after it as `store.recovered`.
+ */
+export class StoreGuard implements SafeSessionStore {
+  readonly isSynchronous: boolean;
+  #isDown = false;
+
+  constructor(
+    readonly store: SessionStore,
+    readonly events: EventHub,
+  ) {
+    this.isSynchronous = store.isSynchronous === true;
+  }
+
+  load(id: string): Answer<SessionRecord | undefined> {
+    return this.#guard(() => this.store.load(id), isRecordOrAbsent);
+  }
+
+  save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome> {
+    return this.#guard(() => this.store.save(id, record, expectedVersion), isSaveOutcome);
+  }
+
+  touch(id: string, times: SessionTimes): Answer<boolean> {
+    return this.#guard(() => this.store.touch(id, times), isBoolean);
+  }
+
+  delete(id: string): Answer<void> {
+    return andThen(
+      this.#guard(() => this.store.delete(id), isAnything),
+      () => {},
+    );
+  }
+
+  #guard<Value>(call: () => unknown, fits: (answer: unknown) => answer is Value): Answer<Value> {
+    let answer: unknown;
+    try {
+      answer = call();
+    } catch (error) {
+      return this.#fail(error);
+    }
+    if (!isPromiseLike(answer)) return this.#accept(answer, fits);
+    if (this.isSynchronous) {
+      return this.#fail(new Error("it says isSynchronous and answered with a Promise"));
+    }
+    return Promise.resolve(answer).then(
+      (value) => this.#accept(value, fits),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #accept<Value>(answer: unknown, fits: (answer: unknown) => answer is Value): Value {
+    if (!fits(answer)) return this.#fail(new Error("it answered with something else than a store does"));
+    if (this.#isDown) {
+      this.#isDown = false;
+      this.events.emit("store.recovered", { store: "session" });
+    }
+    return answer;
+  }
+
+  #fail(cause: unknown): never {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (!this.#isDown) {
+      this.#isDown = true;
+      this.events.emit("store.error", { store: "session", message });
+    }
+    throw new StoreUnavailableError(`the session store failed: ${message}`, { cause });
+  }
+}
+
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function isRecordOrAbsent(answer: unknown): answer is SessionRecord | undefined {
+  return answer === undefined || isSessionRecord(answer);
+}
+
+function isSaveOutcome(answer: unknown): answer is SaveOutcome {
+  return answer === "saved" || answer === "conflict" || answer === "gone";
+}
+
+function isBoolean(answer: unknown): answer is boolean {
+  return typeof answer === "boolean";
+}
+
+/** `delete` may answer anything: only whether it failed counts. */
+function isAnything(_answer: unknown): _answer is unknown {
+  return true;
+}

@@ -1,0 +1,137 @@
+import type { Answer } from "./answer.js";
+import { isJsonRecord, type JsonValue } from "./json.js";
+
+/** The moments that a store needs to forget a session, in milliseconds since 1970. */
+export interface SessionTimes {
+  /** When the session was last used, as far as it is recorded (idle time is counted from here). */
+  readonly lastUsedAt: number;
+  /** The end of the session, however much it is used. */
+  readonly expiresAt: number;
+  /**
+   * From when on the store may forget the session: the earlier of `expiresAt` and the end of the idle
+   * time. A store with its own expiry (`PEXPIREAT`) sets it to this.
+   */
+  readonly forgetAt: number;
+}
+
+/** What a store keeps of a session. It can be serialised with `JSON.stringify`. */
+export interface SessionRecord extends SessionTimes {
+  /** What the application stored, by key. A store may index it, for example by `data.userId`. */
+  readonly data: { readonly [key: string]: JsonValue };
+  /** Values to be read once, by key; absent when there are none. */
+  readonly flashes?: { readonly [key: string]: JsonValue } | undefined;
+  /** 1 for a new record, one more at each save. */
+  readonly version: number;
+  /** When the session began, in milliseconds since 1970. */
+  readonly createdAt: number;
+}
+
+/**
+ * What became of a save:
+ *
+ * - `"saved"`: the record is stored as given
+ * - `"conflict"`: the stored record has another version than was expected; nothing was changed
+ * - `"gone"`: a record was expected and there is none; nothing was stored
+ */
+export type SaveOutcome = "saved" | "conflict" | "gone";
+
+/**
+ * Where sessions are kept on the server.
+ *
+ * Each method may answer directly or with a Promise. The `id` that a store sees is the SHA-256 of the
+ * id in the cookie (base64url), so that who reads the store cannot take over a session.
+ *
+ * `save` and `touch` must be atomic: compare and write in one step (a script in Redis, a `WHERE
+ * version = ?` in SQL).
+ *
+ * @example
+ * ```ts
+ * class MapStore implements SessionStore {
+ *   readonly isSynchronous = true;
+ *   readonly #records = new Map<string, SessionRecord>();
+ *   load(id: string) {
+ *     return this.#records.get(id);
+ *   }
+ *   save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome {
+ *     const stored = this.#records.get(id);
+ *     if (stored === undefined && expectedVersion > 0) return "gone";
+ *     if ((stored?.version ?? 0) !== expectedVersion) return "conflict";
+ *     this.#records.set(id, record);
+ *     return "saved";
+ *   }
+ *   touch(id: string, times: SessionTimes) {
+ *     const stored = this.#records.get(id);
+ *     if (stored !== undefined) this.#records.set(id, { ...stored, ...times });
+ *     return stored !== undefined;
+ *   }
+ *   delete(id: string) {
+ *     this.#records.delete(id);
+ *   }
+ * }
+ * ```
+ */
+export interface SessionStore {
+  /**
+   * `true`: no method ever answers with a Promise. Sessions are then opened at their first use, and
+   * otherwise before the handler.
+   */
+  readonly isSynchronous?: boolean | undefined;
+
+  /** The record of a session, `undefined` when there is none or it may be forgotten by now. */
+  load(id: string): SessionRecord | undefined | Promise<SessionRecord | undefined>;
+
+  /**
+   * Stores a record if the stored one has the expected version.
+   *
+   * A record that was deleted must not come back: with `expectedVersion` above 0 and no record, the
+   * answer is `"gone"`.
+   *
+   * @param record with `version` one above `expectedVersion`
+   * @param expectedVersion 0: there must be no record yet
+   */
+  save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome | Promise<SaveOutcome>;
+
+  /**
+   * Changes only the times of a record, not its version.
+   *
+   * @returns whether there was a record
+   */
+  touch(id: string, times: SessionTimes): boolean | Promise<boolean>;
+
+  /** Deletes a record; does nothing when there is none. */
+  delete(id: string): void | Promise<void>;
+
+  /** Lets go of connections, when the application closes. */
+  close?(): void | Promise<void>;
+}
+
+const METHODS = ["load", "save", "touch", "delete"] as const;
+
+/** The names of the methods that a would-be store lacks. */
+export function missingStoreMethods(value: object): readonly string[] {
+  return METHODS.filter((name) => typeof Reflect.get(value, name) !== "function");
+}
+
+/** Whether a value has the methods of a store. */
+export function isSessionStore(value: unknown): value is SessionStore {
+  return typeof value === "object" && value !== null && missingStoreMethods(value).length === 0;
+}
+
+/** Whether what a store loaded can be used as a record. */
+export function isSessionRecord(value: unknown): value is SessionRecord {
+  if (!isJsonRecord(value)) return false;
+  const times = [value.version, value.createdAt, value.lastUsedAt, value.expiresAt];
+  return (
+    times.every((time) => typeof time === "number" && Number.isFinite(time)) &&
+    isJsonRecord(value.data) &&
+    (value.flashes === undefined || isJsonRecord(value.flashes))
+  );
+}
+
+/** A store that turns failures into one kind of error; what the rest of this folder talks to. */
+export interface SafeSessionStore {
+  load(id: string): Answer<SessionRecord | undefined>;
+  save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome>;
+  touch(id: string, times: SessionTimes): Answer<boolean>;
+  delete(id: string): Answer<void>;
+}
