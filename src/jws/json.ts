@@ -1,0 +1,89 @@
+import { isUtf8 } from "node:buffer";
+
+/** An object as JSON has it: own members only, nothing known about their values. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Deeper nesting is refused, so that walking a hostile value cannot exhaust the stack. */
+const MAX_DEPTH = 256;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+
+/**
+ * Parses one JSON object strictly (RFC 7515 section 4, RFC 8725 section 2.4): valid UTF-8, no byte
+ * order mark, an object and nothing else, no member name twice in any object of it.
+ *
+ * Two parsers that pick different members of a duplicate see two different tokens, so duplicates
+ * are refused at every depth, also when one is written with an escape (`"a"` and `"\u0061"`).
+ *
+ * @returns `undefined` when the bytes are anything else
+ */
+export function parseJsonObject(bytes: Uint8Array): JsonObject | undefined {
+  // JSON.parse refuses the byte order mark by itself: Buffer keeps it as U+FEFF, which is no white space in JSON.
+  if (!isUtf8(bytes)) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(textOf(bytes));
+  } catch {
+    return undefined;
+  }
+  if (!isJsonObject(value)) return undefined;
+  // JSON.parse keeps the last of several members: then it has fewer than the text.
+  return countMembers(value, 0) === countColons(bytes) ? value : undefined;
+}
+
+/** Whether a value is an object in the sense of JSON: not `null` and not an array. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Freezes a parsed JSON value with everything in it, so that it can be shared. */
+export function deepFreeze<Value>(value: Value): Value {
+  if (typeof value !== "object" || value === null) return value;
+  for (const inner of Object.values(value)) deepFreeze(inner);
+  return Object.freeze(value);
+}
+
+function textOf(bytes: Uint8Array): string {
+  const view = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return view.toString("utf8");
+}
+
+/** Colons outside of strings: one for each member. The text is known to be valid JSON. */
+function countColons(bytes: Uint8Array): number {
+  const length = bytes.length;
+  let colons = 0;
+  let isInString = false;
+  for (let index = 0; index < length; index++) {
+    const byte = bytes[index];
+    if (isInString) {
+      if (byte === BACKSLASH) index++;
+      else if (byte === QUOTE) isInString = false;
+    } else if (byte === QUOTE) isInString = true;
+    else if (byte === COLON) colons++;
+  }
+  return colons;
+}
+
+/** Members of all objects in a parsed value; not a number when it is nested too deeply. */
+function countMembers(value: JsonObject, depth: number): number {
+  if (depth > MAX_DEPTH) return Number.NaN;
+  const names = Object.keys(value);
+  let members = names.length;
+  for (const name of names) {
+    const inner = value[name];
+    if (typeof inner === "object" && inner !== null) members += countInner(inner, depth + 1);
+  }
+  return members;
+}
+
+function countInner(value: object, depth: number): number {
+  if (isJsonObject(value)) return countMembers(value, depth);
+  if (!Array.isArray(value) || depth > MAX_DEPTH) return Number.NaN;
+  let members = 0;
+  for (const entry of value) {
+    if (typeof entry === "object" && entry !== null) members += countInner(entry, depth + 1);
+  }
+  return members;
+}

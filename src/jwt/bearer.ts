@@ -1,0 +1,90 @@
+import type { TokenRejection } from "../events.js";
+import type { Exchange } from "../exchange.js";
+import type { JwtConfig } from "./config.js";
+
+/** A request that carries a token in a way that is refused before the token is looked at. */
+export interface RefusedCredentials {
+  readonly rejection: TokenRejection;
+}
+
+const DUPLICATE: RefusedCredentials = Object.freeze({ rejection: "duplicate_header" });
+const MALFORMED: RefusedCredentials = Object.freeze({ rejection: "malformed" });
+const TOO_LONG: RefusedCredentials = Object.freeze({ rejection: "too_long" });
+
+/**
+ * Finds the token of a request (RFC 6750 section 2.1): in the header after its scheme, else in the
+ * cookie when one is configured.
+ *
+ * A header with another scheme (`Basic`) holds no token: it is somebody else's to read. A header
+ * with the scheme and nothing usable after it is a bad token.
+ */
+export class BearerSource {
+  readonly #headerName: string;
+  readonly #scheme: string;
+  readonly #cookieName: string | undefined;
+  readonly #maxTokenLength: number;
+
+  constructor(config: JwtConfig) {
+    this.#headerName = config.headerName.toLowerCase();
+    this.#scheme = config.headerPrefix.toLowerCase();
+    this.#cookieName = config.cookieName;
+    this.#maxTokenLength = config.maxTokenLength;
+  }
+
+  /** The token; why the request is refused; or `undefined` when it has none. */
+  read(exchange: Exchange): string | RefusedCredentials | undefined {
+    const header = exchange.header(this.#headerName);
+    if (header !== undefined) {
+      // Two parties that each read another one of two tokens see two different users.
+      if (exchange.headerCount(this.#headerName) > 1) return DUPLICATE;
+      const token = this.#afterScheme(header);
+      if (token !== undefined) return token;
+    }
+    if (this.#cookieName === undefined) return undefined;
+    const cookies = exchange.header("cookie");
+    return cookies === undefined ? undefined : this.#fromCookies(cookies, this.#cookieName);
+  }
+
+  #afterScheme(header: string): string | RefusedCredentials | undefined {
+    const length = this.#scheme.length;
+    if (length === 0) return header === "" ? undefined : this.#credential(header, 0);
+    if (header.length < length || header.slice(0, length).toLowerCase() !== this.#scheme) return undefined;
+    if (header.length === length) return MALFORMED;
+    // "Bearerx" is another scheme.
+    if (header.charCodeAt(length) !== 0x20) return undefined;
+    let start = length + 1;
+    while (header.charCodeAt(start) === 0x20) start++;
+    return this.#credential(header, start);
+  }
+
+  /** What is no token68 (a space, a comma, a second credential) is no base64url either and fails there. */
+  #credential(header: string, start: number): string | RefusedCredentials {
+    if (header.length === start) return MALFORMED;
+    return header.length - start > this.#maxTokenLength ? TOO_LONG : header.slice(start);
+  }
+
+  /** Looks for one cookie (RFC 6265 section 5.4) without taking the others apart. */
+  #fromCookies(cookies: string, name: string): string | RefusedCredentials | undefined {
+    let found: string | undefined;
+    let from = 0;
+    for (;;) {
+      const at = cookies.indexOf(name, from);
+      if (at === -1) break;
+      from = at + name.length;
+      if (cookies.charCodeAt(from) !== 0x3d || !beginsCookie(cookies, at)) continue;
+      const end = cookies.indexOf(";", from);
+      const value = cookies.slice(from + 1, end === -1 ? cookies.length : end).trim();
+      if (value === "") continue;
+      if (found !== undefined && found !== value) return DUPLICATE;
+      found = value;
+    }
+    return found !== undefined && found.length > this.#maxTokenLength ? TOO_LONG : found;
+  }
+}
+
+/** Whether a cookie's name can begin here: at the start, or after `;` and white space. */
+function beginsCookie(cookies: string, at: number): boolean {
+  let before = at - 1;
+  while (before >= 0 && (cookies.charCodeAt(before) === 0x20 || cookies.charCodeAt(before) === 0x09)) before--;
+  return before < 0 || cookies.charCodeAt(before) === 0x3b;
+}

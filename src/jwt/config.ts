@@ -1,0 +1,273 @@
+import { type InspectOptions, inspect } from "node:util";
+import { ConfigFields, isHttpToken } from "../config-fields.js";
+import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName } from "../jws/algorithms.js";
+import { UnfitKeyError } from "../jws/errors.js";
+import type { KeyInput } from "../jws/key-import.js";
+import { type PreparedKey, prepareKey } from "../jws/keys.js";
+import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
+import { checkSecretStrength, strictByDefault } from "../secret-strength.js";
+
+/** What `JwtConfig` takes. All times are seconds. */
+export interface JwtOptions {
+  /**
+   * HMAC secret (text or bytes), or a key as PEM, JWK or `KeyObject`. A private key signs and
+   * verifies, a public one only verifies. Of a list the first signs and all verify, so that keys can
+   * be rotated. Required unless there is a `jwksUri`.
+   */
+  readonly secret?: KeyInput | readonly KeyInput[] | undefined;
+  /** The only algorithm that is accepted. Default `"HS256"`. */
+  readonly algorithm?: AlgorithmName | undefined;
+  /** Lifetime of tokens that `sign` makes. Default 3600. */
+  readonly expiration?: number | undefined;
+  /** `iss`: `sign` writes the first, `verify` requires one of them. */
+  readonly issuer?: string | readonly string[] | undefined;
+  /** `aud`: `sign` writes the first, `verify` requires one of them. */
+  readonly audience?: string | readonly string[] | undefined;
+  /** The header with the token. Default `"Authorization"`. */
+  readonly headerName?: string | undefined;
+  /** The scheme before the token, in any letter case; `""` for none. Default `"Bearer"`. */
+  readonly headerPrefix?: string | undefined;
+  /** A cookie to read the token from when the header has none. */
+  readonly cookieName?: string | undefined;
+  /** Leeway for `exp`, `nbf` and `iat`. Default 0. */
+  readonly clockTolerance?: number | undefined;
+  /** `false`: a request without a token passes without claims. A bad token never passes. Default `true`. */
+  readonly required?: boolean | undefined;
+  /** Paths that need no token: exact, or prefixes that end in `*`. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Longer tokens are refused unread, in characters. Default 8192. */
+  readonly maxTokenLength?: number | undefined;
+  /** Where the keys are: the URL of a JWK Set, https (http for loopback hosts only). */
+  readonly jwksUri?: string | undefined;
+  /** The JWK Set is fetched at most once in so many seconds. Default 30. */
+  readonly jwksCooldown?: number | undefined;
+  /** How long one fetch of the JWK Set may take. Default 5. */
+  readonly jwksTimeout?: number | undefined;
+  /** Keys older than this are fetched again beside the next request, so that withdrawn keys go. Default 600. */
+  readonly jwksMaxAge?: number | undefined;
+  /** Refuse tokens without `exp`. Default `true`. */
+  readonly requireExpiration?: boolean | undefined;
+  /** Refuse a secret shorter than the hash instead of warning. Default: whether `NODE_ENV` is `production`. */
+  readonly strict?: boolean | undefined;
+  /** The `typ` header that tokens must have, for example `"at+jwt"` (RFC 9068). */
+  readonly typ?: string | undefined;
+  /** How many verified tokens are remembered; 0 for none. Default 10,000. */
+  readonly cacheSize?: number | undefined;
+}
+
+const FIELDS = [
+  "secret",
+  "algorithm",
+  "expiration",
+  "issuer",
+  "audience",
+  "headerName",
+  "headerPrefix",
+  "cookieName",
+  "clockTolerance",
+  "required",
+  "exclude",
+  "maxTokenLength",
+  "jwksUri",
+  "jwksCooldown",
+  "jwksTimeout",
+  "jwksMaxAge",
+  "requireExpiration",
+  "strict",
+  "typ",
+  "cacheSize",
+] as const satisfies readonly (keyof JwtOptions)[];
+
+const CENTURY = 3_155_760_000;
+const SHOWN_SECRET = "[secret]";
+
+/** Keys and secrets stand beside the objects, where neither inspect nor JSON finds them. */
+const preparedKeys = new WeakMap<JwtConfig, readonly PreparedKey[]>();
+const givenSecrets = new WeakMap<JwtConfig, JwtOptions["secret"]>();
+
+/**
+ * How tokens are signed and verified, and where requests carry them.
+ *
+ * Keys are checked here, once: their type, curve and size must be those of the algorithm.
+ *
+ * @throws ConfigError for a field that is unknown, missing, of a wrong type, out of range, or that
+ *   contradicts another
+ *
+ * @example
+ * new JwtConfig({ secret: process.env.JWT_SECRET, expiration: 900, exclude: ["/login"] });
+ */
+export class JwtConfig {
+  readonly algorithm: AlgorithmName;
+  readonly expiration: number;
+  readonly issuer: string | readonly string[] | undefined;
+  readonly audience: string | readonly string[] | undefined;
+  readonly headerName: string;
+  readonly headerPrefix: string;
+  readonly cookieName: string | undefined;
+  readonly clockTolerance: number;
+  readonly required: boolean;
+  readonly exclude: readonly string[];
+  readonly maxTokenLength: number;
+  readonly jwksUri: string | undefined;
+  readonly jwksCooldown: number;
+  readonly jwksTimeout: number;
+  readonly jwksMaxAge: number;
+  readonly requireExpiration: boolean;
+  readonly strict: boolean;
+  readonly typ: string | undefined;
+  readonly cacheSize: number;
+  /** `exclude`, ready to be held against paths. */
+  readonly excludedPaths: PathPatterns;
+
+  constructor(options: JwtOptions) {
+    const fields = new ConfigFields("JwtConfig", options, FIELDS);
+    this.algorithm = fields.oneOf("algorithm", ALGORITHM_NAMES, "HS256");
+    this.expiration = fields.number("expiration", 3600, { min: 1, max: CENTURY, unit: "seconds" });
+    this.issuer = readNames(fields, "issuer");
+    this.audience = readNames(fields, "audience");
+    this.headerName = readHttpToken(fields, "headerName") ?? "Authorization";
+    this.headerPrefix = fields.raw("headerPrefix") === "" ? "" : (readHttpToken(fields, "headerPrefix") ?? "Bearer");
+    this.cookieName = readHttpToken(fields, "cookieName");
+    this.clockTolerance = fields.number("clockTolerance", 0, { min: 0, max: 86_400, unit: "seconds" });
+    this.required = fields.boolean("required", true);
+    this.excludedPaths = readPathPatterns(fields, "exclude");
+    this.exclude = this.excludedPaths.patterns;
+    this.maxTokenLength = fields.number("maxTokenLength", 8192, {
+      min: 16,
+      max: 1_048_576,
+      whole: true,
+      unit: "characters",
+    });
+    this.jwksUri = readJwksUri(fields, this.algorithm);
+    this.jwksCooldown = fields.number("jwksCooldown", 30, { min: 0, max: 86_400, unit: "seconds" });
+    this.jwksTimeout = fields.number("jwksTimeout", 5, { min: 0.001, max: 60, unit: "seconds" });
+    this.jwksMaxAge = fields.number("jwksMaxAge", 600, { min: 1, max: 86_400, unit: "seconds" });
+    this.requireExpiration = fields.boolean("requireExpiration", true);
+    this.strict = fields.boolean("strict", strictByDefault());
+    this.typ = fields.string("typ", undefined);
+    this.cacheSize = fields.number("cacheSize", 10_000, { min: 0, max: 10_000_000, whole: true });
+    const keys = this.jwksUri === undefined ? readKeys(fields, this.algorithm, this.strict) : [];
+    preparedKeys.set(this, Object.freeze(keys));
+    givenSecrets.set(this, this.jwksUri === undefined ? options.secret : undefined);
+    Object.freeze(this);
+  }
+
+  /** The secret or keys as they were given; not shown by `inspect` or `JSON.stringify`. */
+  get secret(): JwtOptions["secret"] {
+    return givenSecrets.get(this);
+  }
+
+  /** The fields, with `"[secret]"` in place of keys. */
+  toJSON(): Record<string, unknown> {
+    const { excludedPaths: _, ...shown } = this;
+    return this.jwksUri === undefined ? { secret: SHOWN_SECRET, ...shown } : shown;
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `JwtConfig ${inspect(this.toJSON(), options)}`;
+  }
+}
+
+/** The checked keys of a configuration: the first signs, all verify. Empty when it has a `jwksUri`. */
+export function keysOf(config: JwtConfig): readonly PreparedKey[] {
+  return preparedKeys.get(config) ?? [];
+}
+
+/** A field that takes one name or several, as a list. */
+export function listOf(names: string | readonly string[] | undefined): readonly string[] {
+  if (names === undefined) return [];
+  return typeof names === "string" ? [names] : names;
+}
+
+/** Keeps the form in which the names were given: one, or a frozen copy of the list. */
+function readNames(fields: ConfigFields, field: string): string | readonly string[] | undefined {
+  const names = fields.oneOrMoreStrings(field);
+  return Array.isArray(fields.raw(field)) ? names : names?.[0];
+}
+
+function readHttpToken(fields: ConfigFields, field: string): string | undefined {
+  const value = fields.string(field, undefined);
+  if (value !== undefined && !isHttpToken(value)) {
+    fields.fail(
+      "CELLO_INVALID_VALUE",
+      field,
+      `"${value}" has characters that HTTP does not allow there`,
+      "use letters, digits and hyphens only",
+    );
+  }
+  return value;
+}
+
+function readJwksUri(fields: ConfigFields, algorithm: AlgorithmName): string | undefined {
+  const text = fields.string("jwksUri", undefined);
+  if (text === undefined) {
+    for (const field of ["jwksCooldown", "jwksTimeout", "jwksMaxAge"]) {
+      if (fields.has(field)) fields.fail("CELLO_CONFLICT", field, "has no effect without jwksUri", "leave it out");
+    }
+    return undefined;
+  }
+  if (fields.has("secret")) {
+    fields.fail("CELLO_CONFLICT", "jwksUri", "is given together with secret", "keep one of the two");
+  }
+  if (ALGORITHMS[algorithm].kind === "hmac") {
+    fields.fail(
+      "CELLO_CONFLICT",
+      "jwksUri",
+      `cannot be used with ${algorithm}, whose keys are secret`,
+      'set the algorithm to that of the published keys, for example "RS256"',
+    );
+  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))) {
+    fields.fail(
+      "CELLO_INVALID_VALUE",
+      "jwksUri",
+      "is not an https URL",
+      "give a URL that begins with https:// (http:// for loopback hosts only)",
+    );
+  }
+  if (url.username !== "" || url.password !== "") {
+    fields.fail("CELLO_INVALID_VALUE", "jwksUri", "contains credentials", "give a URL without user name and password");
+  }
+  return text;
+}
+
+/** The parser has already made one form of every way to write an address: `127.1`, `0x7f.1`. */
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function readKeys(fields: ConfigFields, algorithm: AlgorithmName, isStrict: boolean): readonly PreparedKey[] {
+  fields.require("secret", 'give a secret of your own ("npx cello secret" makes one), a key, or a jwksUri');
+  const given = fields.raw("secret");
+  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+  if (list.length === 0) {
+    fields.fail("CELLO_INVALID_VALUE", "secret", "is an empty list", "give at least one secret or key");
+  }
+  return list.map((input) => readKey(fields, input, algorithm, isStrict));
+}
+
+function readKey(fields: ConfigFields, input: unknown, algorithm: AlgorithmName, isStrict: boolean): PreparedKey {
+  const { subject } = fields;
+  if (!isKeyInput(input)) {
+    fields.fail(
+      "CELLO_WRONG_TYPE",
+      "secret",
+      "must be a string, bytes, PEM, a JWK or a KeyObject",
+      'give one of them; "npx cello secret" makes a secret',
+    );
+  }
+  try {
+    return prepareKey(input, ALGORITHMS[algorithm], (hmac, actualBytes) => {
+      const what = `an ${hmac.name} key`;
+      checkSecretStrength({ subject, field: "secret", what, neededBytes: hmac.keyBytes, actualBytes, isStrict });
+    });
+  } catch (error) {
+    if (!(error instanceof UnfitKeyError)) throw error;
+    return fields.fail("CELLO_INVALID_VALUE", "secret", error.problem, error.mend);
+  }
+}
+
+function isKeyInput(value: unknown): value is KeyInput {
+  return typeof value === "string" || (typeof value === "object" && value !== null && !Array.isArray(value));
+}

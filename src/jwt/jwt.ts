@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import { type Clock, systemClock } from "../clock.js";
+import { ConfigError } from "../errors.js";
+import { EventHub, type TokenRejection } from "../events.js";
+import { headerProblem, type JwsHeader } from "../jws/header.js";
+import { isJsonObject, type JsonObject } from "../jws/json.js";
+import type { PreparedKey } from "../jws/keys.js";
+import { encodeHeader } from "../jws/sign-compact.js";
+import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
+import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
+import { type DecodedToken, decodeToken } from "./decode.js";
+import { RemoteKeys } from "./remote-keys.js";
+import { MemoryRevocationList, type RevocationList } from "./revocation.js";
+import { TokenError } from "./token-error.js";
+import { TokenVerifier } from "./token-verifier.js";
+
+/** What a `Jwt` may be given from outside. */
+export interface JwtDependencies {
+  readonly clock?: Clock | undefined;
+  /** Where trouble with remote keys is reported. */
+  readonly events?: EventHub | undefined;
+  /** Default: a `MemoryRevocationList`. */
+  readonly revocations?: RevocationList | undefined;
+}
+
+/** What `sign` may be told for one token. */
+export interface SignOptions {
+  /** Lifetime in seconds instead of the configured one. */
+  readonly expiration?: number | undefined;
+  /** `true`: adds a random `jti`, so that `revoke` can name the token. */
+  readonly jti?: boolean | undefined;
+  /** Further header parameters, for example `{ typ: "at+jwt" }`. `alg` cannot be changed. */
+  readonly header?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** For the authenticator of this folder: the checks without the exceptions. */
+const verifiers = new WeakMap<object, TokenVerifier>();
+
+/**
+ * Signs and verifies tokens (RFC 7519) as configured. Works without an app.
+ *
+ * `Claims` is what the application expects of its own tokens: a type for handlers, not a check.
+ *
+ * @example
+ * const jwt = new Jwt({ secret: process.env.JWT_SECRET, expiration: 900 });
+ * const token = jwt.sign({ sub: "u1", roles: ["admin"] });
+ * jwt.verify(token).sub; // "u1"
+ */
+export class Jwt<Claims = JwtClaims> {
+  readonly config: JwtConfig;
+  readonly #clock: Clock;
+  readonly #revocations: RevocationList;
+  readonly #verifier: TokenVerifier;
+  readonly #signingKey: PreparedKey | undefined;
+  readonly #header: JwsHeader;
+  readonly #headerSegment: string;
+
+  /** @throws ConfigError when the configuration cannot be used */
+  constructor(config: JwtConfig | JwtOptions, dependencies: JwtDependencies = {}) {
+    this.config = config instanceof JwtConfig ? config : new JwtConfig(config);
+    this.#clock = dependencies.clock ?? systemClock;
+    this.#revocations = dependencies.revocations ?? new MemoryRevocationList({ clock: this.#clock });
+    const { jwksUri, algorithm, typ } = this.config;
+    const events = dependencies.events ?? new EventHub();
+    const remote = jwksUri === undefined ? undefined : new RemoteKeys(this.config, jwksUri, this.#clock, events);
+    this.#verifier = new TokenVerifier(this.config, remote, this.#revocations, this.#clock);
+    verifiers.set(this, this.#verifier);
+    [this.#signingKey] = keysOf(this.config);
+    const kid = this.#signingKey?.kid;
+    this.#header = { alg: algorithm, typ: typ ?? "JWT", ...(kid === undefined ? {} : { kid }) };
+    this.#headerSegment = encodeHeader(this.#header);
+  }
+
+  /**
+   * A signed token with these claims. `iat` and `exp` are set, and `iss` and `aud` as configured,
+   * unless the claims have them. The claims are not changed.
+   *
+   * @throws ConfigError (`CELLO_CONFLICT`) when there is only a public key or a `jwksUri`
+   * @throws TypeError when a registered claim has a wrong type, or a header parameter cannot be used
+   */
+  sign(claims: Claims & RegisteredClaims, options: SignOptions = {}): string {
+    const sign = this.#signingKey?.sign ?? this.#cannotSign();
+    const payload = JSON.stringify(this.#completeClaims(claims, options));
+    const segment = options.header === undefined ? this.#headerSegment : this.#headerWith(options.header);
+    const signingInput = `${segment}.${Buffer.from(payload).toString("base64url")}`;
+    return `${signingInput}.${sign(signingInput)}`;
+  }
+
+  /**
+   * The claims of a good token.
+   *
+   * With a `jwksUri`, only keys that have been fetched already are used; see `verifyAsync`.
+   *
+   * @throws TokenError whose `code` says why the token is refused
+   */
+  verify(token: string): Claims {
+    return accept<Claims>(this.#verifier.check(token));
+  }
+
+  /**
+   * As `verify`; with a `jwksUri` it waits for keys that have to be fetched first.
+   *
+   * @throws TokenError whose `code` says why the token is refused
+   */
+  async verifyAsync(token: string): Promise<Claims> {
+    return accept<Claims>(await this.#verifier.checkWithRemoteKeys(token));
+  }
+
+  /**
+   * What a token says, without verifying anything: never decide by it.
+   *
+   * @returns `undefined` when the text is not a token, or longer than `maxTokenLength`
+   */
+  decode(token: string): DecodedToken | undefined {
+    if (typeof token !== "string" || token.length > this.config.maxTokenLength) return undefined;
+    return decodeToken(token);
+  }
+
+  /**
+   * Revokes one token, by its verified claims or by its `jti`.
+   *
+   * Without an expiry (`exp` of the claims, or the second argument) it is remembered until newer
+   * revocations need the room.
+   *
+   * @param expiresAt the token's `exp`, seconds since 1970
+   * @throws TypeError when the claims have no `jti`; `sign(claims, { jti: true })` adds one
+   */
+  revoke(token: RegisteredClaims | string, expiresAt?: number): void {
+    const { jti, exp }: RegisteredClaims = typeof token === "string" ? { jti: token } : token;
+    if (typeof jti !== "string") {
+      throw new TypeError("Jwt.revoke: the claims have no jti; sign with { jti: true }, or use revokeAll(sub)");
+    }
+    const expiry = expiresAt ?? exp;
+    this.#revocations.revoke(jti, expiry === undefined ? undefined : expiry + this.config.clockTolerance);
+  }
+
+  /** Revokes all tokens of a subject that were issued until now: after a new password, say. */
+  revokeAll(sub: string): void {
+    if (typeof sub !== "string") throw new TypeError("Jwt.revokeAll: sub must be a string");
+    this.#revocations.revokeAll(sub, this.#clock.wallMs());
+  }
+
+  #completeClaims(claims: unknown, options: SignOptions): JsonObject {
+    const given = requireClaims(claims);
+    const { expiration = this.config.expiration } = options;
+    if (!Number.isFinite(expiration)) throw new TypeError("Jwt.sign: expiration must be a number of seconds");
+    const iat = given.iat ?? this.#issuedAt(given.sub);
+    const complete: Record<string, unknown> = { ...given, iat, exp: given.exp ?? iat + expiration };
+    complete.iss ??= listOf(this.config.issuer)[0];
+    complete.aud ??= listOf(this.config.audience)[0];
+    if (options.jti === true) complete.jti ??= randomUUID();
+    return complete;
+  }
+
+  /**
+   * Now, in whole seconds. Only when all tokens of the subject were revoked within this second it
+   * has a fraction, which tells the new token (after a new sign-in) from those that were revoked.
+   */
+  #issuedAt(sub: string | undefined): number {
+    const nowMs = this.#clock.wallMs();
+    const seconds = Math.floor(nowMs / 1000);
+    const revokedMs = sub === undefined ? undefined : this.#revocations.revokedUntilMs(sub);
+    if (revokedMs === undefined || revokedMs < seconds * 1000) return seconds;
+    return (Math.max(nowMs, Math.floor(revokedMs)) + 1) / 1000;
+  }
+
+  #headerWith(parameters: Readonly<Record<string, unknown>>): string {
+    const header = { ...this.#header, ...parameters, alg: this.#header.alg };
+    const problem = headerProblem(header);
+    if (problem !== undefined) throw new TypeError(`Jwt.sign: the header parameters cannot be used (${problem})`);
+    return encodeHeader(header);
+  }
+
+  #cannotSign(): never {
+    const remote = this.config.jwksUri !== undefined;
+    throw new ConfigError({
+      code: "CELLO_CONFLICT",
+      subject: "JwtConfig",
+      field: remote ? "jwksUri" : "secret",
+      problem: remote ? "its keys verify tokens and cannot sign them" : "the first key is public and cannot sign",
+      mend: "give the private key as secret to sign tokens",
+    });
+  }
+}
+
+/** The checks behind a `Jwt`. */
+export function tokenVerifierOf<Claims>(jwt: Jwt<Claims>): TokenVerifier {
+  const verifier = verifiers.get(jwt);
+  if (verifier === undefined) throw new TypeError("not a Jwt");
+  return verifier;
+}
+
+/** The application promises what its issuer writes: the type is taken from it, nothing is checked. */
+function hasClaimsOf<Claims>(claims: unknown): claims is Claims {
+  return typeof claims === "object";
+}
+
+function accept<Claims>(outcome: JsonObject | TokenRejection): Claims {
+  if (typeof outcome === "string") throw new TokenError(outcome);
+  if (!hasClaimsOf<Claims>(outcome)) throw new TokenError("claims");
+  return outcome;
+}
+
+function requireClaims(claims: unknown): JsonObject & RegisteredClaims {
+  if (!isJsonObject(claims)) throw new TypeError("Jwt.sign: claims must be an object");
+  if (hasRegisteredTypes(claims)) return claims;
+  throw new TypeError("Jwt.sign: exp, nbf and iat must be finite numbers, iss, sub, jti and aud strings");
+}

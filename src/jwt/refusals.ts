@@ -1,0 +1,57 @@
+import { type Refusal, refusal } from "../problem.js";
+import type { JwtConfig } from "./config.js";
+
+/** The answers to requests whose token is missing or refused, prepared at start-up. */
+export interface TokenRefusals {
+  /** No token: 401 and a challenge without an error code (RFC 6750 section 3). */
+  readonly missing: Refusal;
+  /** A refused token, whatever the cause: 401. */
+  readonly invalid: Refusal;
+  /** The keys at `jwksUri` have never been there: 503. */
+  readonly unavailable: Refusal;
+}
+
+/** Prepares the answers for a configuration. */
+export function tokenRefusals(config: JwtConfig): TokenRefusals {
+  const scheme = challengeScheme(config);
+  return Object.freeze({
+    missing: refusal(
+      { type: "about:blank", title: "Unauthorized", status: 401, detail: "This resource needs a token." },
+      ["WWW-Authenticate", scheme],
+    ),
+    invalid: refusal(
+      { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
+      ["WWW-Authenticate", `${scheme} error="invalid_token"`],
+    ),
+    unavailable: refusal(
+      {
+        type: "about:blank",
+        title: "Service Unavailable",
+        status: 503,
+        detail: "Tokens cannot be verified at the moment.",
+      },
+      ["Retry-After", String(Math.max(1, Math.ceil(config.jwksCooldown)))],
+    ),
+  });
+}
+
+/**
+ * The answer to a token that is good and not enough: 403 (RFC 6750 section 3.1). Made for each
+ * route at start-up.
+ *
+ * @param scopes what the route needs; named in the challenge
+ * @param roles what the route needs; not named, a client cannot ask for them
+ */
+export function insufficientScope(config: JwtConfig, scopes: readonly string[], roles: readonly string[]): Refusal {
+  const scope = scopes.length === 0 ? "" : `, scope="${scopes.join(" ")}"`;
+  const needed = scopes.length === 0 && roles.length > 0 ? "role" : "scope";
+  return refusal(
+    { type: "about:blank", title: "Forbidden", status: 403, detail: `The token does not have the needed ${needed}.` },
+    ["WWW-Authenticate", `${challengeScheme(config)} error="insufficient_scope"${scope}`],
+  );
+}
+
+/** A 401 has a challenge (RFC 9110 section 15.5.2): without a scheme of its own it is Bearer's. */
+function challengeScheme(config: JwtConfig): string {
+  return config.headerPrefix === "" ? "Bearer" : config.headerPrefix;
+}

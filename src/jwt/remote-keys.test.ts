@@ -1,0 +1,237 @@
+import { generateKeyPairSync, type KeyObject } from "node:crypto";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { afterEach, describe, expect, it } from "vitest";
+import { EventHub } from "../events.js";
+import type { Exchange } from "../exchange.js";
+import { signCompact } from "../jws/index.js";
+import { TokenAuthenticator } from "./authenticator.js";
+import { Jwt } from "./jwt.js";
+import { TokenError } from "./token-error.js";
+
+const one = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const two = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const NOW = 1_700_000_000;
+
+const jwkOf = (key: KeyObject, kid: string | undefined, more: object = {}) => ({
+  ...key.export({ format: "jwk" }),
+  ...(kid === undefined ? {} : { kid }),
+  ...more,
+});
+const setOf = (...keys: object[]) => JSON.stringify({ keys });
+const tokenOf = (key: KeyObject, kid?: string) =>
+  signCompact(Buffer.from(JSON.stringify({ sub: "u", exp: NOW + 1_000_000 })), key, { alg: "ES256", kid });
+
+const servers: Server[] = [];
+
+afterEach(async () => {
+  await Promise.all(
+    servers.splice(0).map((server) => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(resolve));
+    }),
+  );
+});
+
+async function serve(listener: RequestListener): Promise<string> {
+  const server = createServer(listener);
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  return typeof address === "object" && address !== null ? `http://127.0.0.1:${address.port}/jwks` : "";
+}
+
+/** An endpoint whose answer can be changed, and a Jwt that uses it. */
+async function setUp(options: { body?: string; jwksTimeout?: number } = {}) {
+  const endpoint = { body: options.body ?? setOf(jwkOf(one.publicKey, "one")), status: 200, headers: {}, fetches: 0 };
+  const uri = await serve((_request, response) => {
+    endpoint.fetches++;
+    response.writeHead(endpoint.status, endpoint.headers).end(endpoint.body);
+  });
+  return { endpoint, uri, ...jwtFor(uri, options.jwksTimeout) };
+}
+
+function jwtFor(jwksUri: string, jwksTimeout?: number) {
+  const time = { seconds: NOW };
+  const clock = { wallMs: () => time.seconds * 1000, monotonicMs: () => time.seconds * 1000 };
+  const events = new EventHub();
+  const told: string[] = [];
+  events.on("store.error", ({ store, message }) => told.push(`${store}: ${message}`));
+  events.on("store.recovered", ({ store }) => told.push(`${store} recovered`));
+  const jwt = new Jwt({ jwksUri, algorithm: "ES256", jwksTimeout }, { clock, events });
+  return { jwt, time, told, events };
+}
+
+async function outcome(jwt: Jwt, token: string): Promise<string> {
+  try {
+    await jwt.verifyAsync(token);
+    return "accepted";
+  } catch (error) {
+    if (!(error instanceof TokenError)) throw error;
+    return error.code;
+  }
+}
+
+function exchangeOf(token: string): Exchange {
+  return {
+    method: "GET",
+    request: { method: "GET", url: "/", headers: {}, clientIp: "192.0.2.1" },
+    requestId: "r1",
+    rawPath: "/",
+    peerAddress: undefined,
+    clientIp: "192.0.2.1",
+    isSecure: true,
+    host: undefined,
+    header: (name) => (name === "authorization" ? `Bearer ${token}` : undefined),
+    headerCount: () => 1,
+  };
+}
+
+describe("keys at a jwksUri", () => {
+  it("are fetched at the first token and used for the next", async () => {
+    const { jwt, endpoint } = await setUp();
+    expect(() => jwt.verify(tokenOf(one.privateKey, "one"))).toThrow(
+      expect.objectContaining({ code: "keys_unavailable" }),
+    );
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    expect(jwt.verify(tokenOf(one.privateKey, "one"))).toMatchObject({ sub: "u" });
+    expect(await outcome(jwt, tokenOf(two.privateKey, "one"))).toBe("signature");
+    expect(endpoint.fetches).toBe(1);
+  });
+
+  it("are fetched again for an unknown kid, at most once in a cool-down", async () => {
+    const { jwt, endpoint, time } = await setUp();
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    endpoint.body = setOf(jwkOf(one.publicKey, "one"), jwkOf(two.publicKey, "two"));
+    for (let number = 0; number < 20; number++) {
+      expect(await outcome(jwt, tokenOf(two.privateKey, `two-${number}`))).toBe("unknown_key");
+    }
+    expect(endpoint.fetches).toBe(1);
+    time.seconds += 30;
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("accepted");
+    expect(await outcome(jwt, tokenOf(two.privateKey, "three"))).toBe("unknown_key");
+    expect(endpoint.fetches).toBe(2);
+  });
+
+  it("are fetched by one request at a time", async () => {
+    const { jwt, endpoint } = await setUp();
+    const token = tokenOf(one.privateKey, "one");
+    const outcomes = await Promise.all(Array.from({ length: 50 }, () => outcome(jwt, token)));
+    expect(new Set(outcomes)).toEqual(new Set(["accepted"]));
+    expect(endpoint.fetches).toBe(1);
+  });
+
+  it("stay in use while the endpoint is down; that is told once, and so is its return", async () => {
+    const { jwt, endpoint, time, told } = await setUp();
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    endpoint.status = 500;
+    for (let number = 0; number < 3; number++) {
+      time.seconds += 30;
+      expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("unknown_key");
+      expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    }
+    expect(endpoint.fetches).toBe(4);
+    endpoint.status = 200;
+    time.seconds += 30;
+    await outcome(jwt, tokenOf(two.privateKey, "two"));
+    expect(told).toEqual([expect.stringMatching(/^jwks: /), "jwks recovered"]);
+  });
+
+  it("are unavailable when they never were there, and are asked for again after the cool-down", async () => {
+    const { jwt, endpoint, time, told } = await setUp();
+    endpoint.status = 503;
+    for (let number = 0; number < 3; number++) {
+      expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+    }
+    expect(endpoint.fetches).toBe(1);
+    endpoint.status = 200;
+    time.seconds += 30;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    expect(told).toHaveLength(2);
+  });
+
+  it("are fetched again beside the request when they are old, so that withdrawn keys go", async () => {
+    const { jwt, endpoint, time } = await setUp();
+    const token = tokenOf(one.privateKey, "one");
+    await outcome(jwt, token);
+    endpoint.body = setOf(jwkOf(two.publicKey, "two"));
+    time.seconds += 600;
+    expect(jwt.verify(token)).toBeDefined();
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("accepted");
+    expect(await outcome(jwt, token)).toBe("unknown_key");
+    expect(endpoint.fetches).toBe(2);
+  });
+
+  it.each<[string, { body?: string; status?: number; headers?: Record<string, string> }]>([
+    ["a redirect", { status: 302, headers: { location: "/elsewhere" } }],
+    ["another success than 200", { status: 206 }],
+    ["an answer over 1 MiB", { body: setOf(jwkOf(one.publicKey, "one")) + " ".repeat(1_048_576) }],
+    ["an answer that is not JSON", { body: "<html>" }],
+    ["an answer that is no JWK Set", { body: "[]" }],
+    ["keys that are no list", { body: '{"keys":{}}' }],
+    ["an empty set", { body: setOf() }],
+    [
+      "a set without a fit key",
+      { body: setOf(jwkOf(rsa.publicKey, "one"), { kty: "oct", k: "AAAA", kid: "one" }, {}) },
+    ],
+    ["a key for encryption", { body: setOf(jwkOf(one.publicKey, "one", { use: "enc" })) }],
+    ["a key for another algorithm", { body: setOf(jwkOf(one.publicKey, "one", { alg: "ES384" })) }],
+  ])("are refused: %s", async (_, answer) => {
+    const { jwt, endpoint, told } = await setUp();
+    Object.assign(endpoint, answer);
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+    expect(endpoint.fetches).toBe(1);
+    expect(told).toHaveLength(1);
+  });
+
+  it("are found among keys that do not fit, with and without kid", async () => {
+    const { jwt } = await setUp({
+      body: setOf(jwkOf(rsa.publicKey, "rsa"), { kty: "new" }, jwkOf(one.privateKey, undefined)),
+    });
+    expect(await outcome(jwt, tokenOf(one.privateKey))).toBe("accepted");
+    expect(await outcome(jwt, tokenOf(one.privateKey, "any"))).toBe("accepted");
+    expect(() => jwt.sign({})).toThrow(expect.objectContaining({ code: "CELLO_CONFLICT" }));
+  });
+
+  it("are given up when the endpoint is slow", async () => {
+    const { jwt, told } = jwtFor(
+      await serve((_request, response) => {
+        response.writeHead(200).write('{"keys":[');
+      }),
+      0.05,
+    );
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+    expect(told).toHaveLength(1);
+  });
+
+  it("are given up when nobody listens", async () => {
+    const { jwt } = jwtFor("http://127.0.0.1:1/jwks");
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+  });
+});
+
+describe("TokenAuthenticator with a jwksUri", () => {
+  it("waits for keys only when it must, and forgets tokens whose key was withdrawn", async () => {
+    const { jwt, events, endpoint, time } = await setUp();
+    const authenticator = new TokenAuthenticator(jwt, events);
+    const first = exchangeOf(tokenOf(one.privateKey, "one"));
+    const waiting = authenticator.authenticate(first);
+    expect(waiting).toBeInstanceOf(Promise);
+    expect(await waiting).toMatchObject({ claims: { sub: "u" } });
+    for (let number = 0; number < 3; number++) {
+      expect(authenticator.authenticate(first)).toMatchObject({ claims: { sub: "u" } });
+    }
+    endpoint.body = setOf(jwkOf(two.publicKey, "two"));
+    time.seconds += 30;
+    expect(await authenticator.authenticate(exchangeOf(tokenOf(two.privateKey, "two")))).toMatchObject({ claims: {} });
+    for (let number = 0; number < 3; number++) expect(authenticator.authenticate(first)).toBe("unknown_key");
+  });
+
+  it("gives keys_unavailable at once while the cool-down lasts", async () => {
+    const { jwt, events, endpoint } = await setUp();
+    endpoint.status = 500;
+    const authenticator = new TokenAuthenticator(jwt, events);
+    expect(await authenticator.authenticate(exchangeOf(tokenOf(one.privateKey, "one")))).toBe("keys_unavailable");
+    expect(authenticator.authenticate(exchangeOf(tokenOf(one.privateKey, "one")))).toBe("keys_unavailable");
+  });
+});
