@@ -1,0 +1,148 @@
+import { addressText, parseAddress } from "./address-text.js";
+import { type AddressRange, isInRanges, parseTrustProxy, type TrustProxy } from "./trust-proxy.js";
+
+/** The client's address where the host does not tell one (a Unix socket, a bare test request). */
+export const UNKNOWN_CLIENT = "unknown";
+
+/** Entries of `X-Forwarded-For` that are looked at: more than any chain of proxies in earnest. */
+const MOST_HOPS = 32;
+
+/** Socket addresses that are remembered in parsed form. */
+const MOST_REMEMBERED = 1024;
+
+interface Speaker {
+  /** Canonical text. */
+  readonly text: string;
+  readonly isTrusted: boolean;
+}
+
+const UNKNOWN_SPEAKER: Speaker = Object.freeze({ text: UNKNOWN_CLIENT, isTrusted: false });
+
+/**
+ * Finds the address of the client behind the proxies that are trusted to name it.
+ *
+ * `X-Forwarded-For` is read from its right end, where the nearest proxy wrote, and only as long as
+ * the one who wrote is trusted. What a client itself puts into the header stands further left and is
+ * never reached.
+ *
+ * @example
+ * ```ts
+ * const resolver = new ClientAddressResolver(["10.0.0.0/8"]);
+ * resolver.resolve("10.0.0.7", "1.2.3.4, 203.0.113.9"); // "203.0.113.9"
+ * ```
+ */
+export class ClientAddressResolver {
+  readonly #ranges: readonly AddressRange[];
+  readonly #remembered = new Map<string, Speaker>();
+  #lastPeer = "";
+  #lastSpeaker = UNKNOWN_SPEAKER;
+
+  /**
+   * @param trustProxy who may speak for the client; nobody when not given
+   * @param subject the class that a `ConfigError` names
+   * @throws ConfigError when `trustProxy` does not name addresses
+   */
+  constructor(trustProxy?: TrustProxy, subject = "App") {
+    this.#ranges = parseTrustProxy(trustProxy, subject);
+  }
+
+  /** Whether anybody may speak for the client. */
+  get trustsSomebody(): boolean {
+    return this.#ranges.length > 0;
+  }
+
+  /**
+   * The client's address in canonical text, or `"unknown"`.
+   *
+   * @param peerAddress the other end of the socket
+   * @param forwardedFor the `X-Forwarded-For` header, several lines joined by commas
+   */
+  resolve(peerAddress: string | undefined, forwardedFor: string | undefined): string {
+    const peer = this.#speaker(peerAddress);
+    if (!peer.isTrusted || forwardedFor === undefined) return peer.text;
+    return this.#walk(peer, forwardedFor);
+  }
+
+  /** Whether the one at the other end of the socket may speak for the client. */
+  isTrusted(peerAddress: string | undefined): boolean {
+    return this.#speaker(peerAddress).isTrusted;
+  }
+
+  #walk(peer: Speaker, forwardedFor: string): string {
+    let speaker = peer;
+    let end = forwardedFor.length;
+    for (let hop = 0; hop < MOST_HOPS && speaker.isTrusted && end >= 0; hop++) {
+      const comma = end === 0 ? -1 : forwardedFor.lastIndexOf(",", end - 1);
+      const named = this.#parse(withoutPort(forwardedFor.slice(comma + 1, end).trim()));
+      // Whoever wrote this cannot be believed further; the last one who was named is the client.
+      if (named === undefined) break;
+      speaker = named;
+      end = comma;
+    }
+    return speaker.text;
+  }
+
+  /** A socket's address; a keep-alive connection asks for the same one again and again. */
+  #speaker(peerAddress: string | undefined): Speaker {
+    if (peerAddress === undefined || peerAddress === "") return UNKNOWN_SPEAKER;
+    if (peerAddress === this.#lastPeer) return this.#lastSpeaker;
+    const speaker = this.#remember(peerAddress);
+    this.#lastPeer = peerAddress;
+    this.#lastSpeaker = speaker;
+    return speaker;
+  }
+
+  #remember(peerAddress: string): Speaker {
+    const known = this.#remembered.get(peerAddress);
+    if (known !== undefined) return known;
+    const speaker = this.#parse(peerAddress) ?? UNKNOWN_SPEAKER;
+    // Emptied as a whole: the memo saves parsing, and a flood of addresses must not make it grow.
+    if (this.#remembered.size >= MOST_REMEMBERED) this.#remembered.clear();
+    this.#remembered.set(peerAddress, speaker);
+    return speaker;
+  }
+
+  #parse(text: string): Speaker | undefined {
+    if (this.#ranges.length === 0 && isPlainIpv4(text)) return { text, isTrusted: false };
+    const address = parseAddress(text);
+    if (address === undefined) return undefined;
+    return { text: addressText(address), isTrusted: isInRanges(address, this.#ranges) };
+  }
+}
+
+/** `192.0.2.1:1234`, `[2001:db8::1]` and `[2001:db8::1]:1234` without what is not the address. */
+function withoutPort(text: string): string {
+  if (text.startsWith("[")) {
+    const close = text.indexOf("]");
+    const rest = text.slice(close + 1);
+    return close !== -1 && (rest === "" || isPort(rest)) ? text.slice(1, close) : "";
+  }
+  const colon = text.indexOf(":");
+  if (colon === -1 || colon !== text.lastIndexOf(":")) return text;
+  return isPort(text.slice(colon)) ? text.slice(0, colon) : "";
+}
+
+function isPort(text: string): boolean {
+  return /^:\d{1,5}$/.test(text);
+}
+
+/** Four decimal parts below 256, without leading zeros: what a socket says of an IPv4 peer. */
+function isPlainIpv4(text: string): boolean {
+  if (text.length > 15) return false;
+  let part = -1;
+  let parts = 1;
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code === 46) {
+      if (part === -1) return false;
+      part = -1;
+      parts++;
+      continue;
+    }
+    const digit = code - 48;
+    if (digit < 0 || digit > 9 || part === 0) return false;
+    part = part === -1 ? digit : part * 10 + digit;
+    if (part > 255) return false;
+  }
+  return parts === 4 && part !== -1;
+}

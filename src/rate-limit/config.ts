@@ -1,0 +1,300 @@
+import { inspect } from "node:util";
+import { ConfigFields, describe } from "../config-fields.js";
+import { ConfigError } from "../errors.js";
+import type { HostRequest } from "../exchange.js";
+import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
+import type { RateLimitStore } from "./store.js";
+
+/** The request as `key` and `cost` see it. */
+export interface RateLimitRequest extends HostRequest {
+  /** The verified claims, for limits with `keyBy: "identity"`; absent when there was no token. */
+  readonly claims?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Says what a request is counted by; `undefined`: it is not limited. */
+export type RateLimitKey = (request: RateLimitRequest) => string | undefined;
+
+/** Says how many units a request takes: a whole number, 0 for none. */
+export type RateLimitCost = (request: RateLimitRequest) => number;
+
+/** Which header fields tell the client about its quota. */
+export type RateLimitHeaders = "standard" | "legacy" | "both" | "none";
+
+/** What to do while the store does not answer. */
+export type OnStoreError = "local" | "allow" | "deny";
+
+/** What all three algorithms take. */
+export interface CommonRateLimitOptions {
+  /** Seconds. */
+  readonly window: number;
+  /** The quota's name in headers, events and store keys. Default: `"default"`. */
+  readonly name?: string | undefined;
+  /** What a request is counted by. Default: the client's address, or the identity. */
+  readonly key?: RateLimitKey | undefined;
+  /** `"identity"`: counted by the verified `sub`, after authentication; by address without one. */
+  readonly keyBy?: "client" | "identity" | undefined;
+  /** Paths that are not limited: exact, or prefixes that end in `*`. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Units that a request takes. Default: 1. */
+  readonly cost?: number | RateLimitCost | undefined;
+  /** Where the counts are kept. Default: in this process's memory. */
+  readonly store?: RateLimitStore | undefined;
+  /** Default: `"standard"`, that is `RateLimit-Policy` and `RateLimit`. */
+  readonly headers?: RateLimitHeaders | undefined;
+  /** Count and report, but never refuse. */
+  readonly dryRun?: boolean | undefined;
+  /** While the store fails: count in memory, admit all, or refuse all with 503. Default: `"local"`. */
+  readonly onStoreError?: OnStoreError | undefined;
+  /** Keys kept in memory; of more, those that will be full again soonest are forgotten. Default: a million. */
+  readonly maxKeys?: number | undefined;
+}
+
+/** A limit of `requests` per `window`. */
+export interface RateLimitOptions extends CommonRateLimitOptions {
+  /** Units per window. */
+  readonly requests: number;
+}
+
+/** A limit that goes down when the process is loaded, and up again. */
+export interface AdaptiveRateLimitOptions extends CommonRateLimitOptions {
+  /** Units per window without load. */
+  readonly baseRequests: number;
+  /** Units per window that are always granted. Default: 10. */
+  readonly minRequests?: number | undefined;
+  /** Share of the granted CPU above which the limit goes down. Default: 0.8. */
+  readonly cpuThreshold?: number | undefined;
+  /** Share of the memory limit above which the limit goes down. Default: 0.9. */
+  readonly memoryThreshold?: number | undefined;
+  /** Milliseconds of p95 latency above which the limit goes down. Default: 100. */
+  readonly latencyThreshold?: number | undefined;
+}
+
+/** The three algorithms. */
+export type RateLimitAlgorithm = "token-bucket" | "sliding-window" | "adaptive";
+
+const COMMON_FIELDS = [
+  "window",
+  "name",
+  "key",
+  "keyBy",
+  "exclude",
+  "cost",
+  "store",
+  "headers",
+  "dryRun",
+  "onStoreError",
+  "maxKeys",
+] as const;
+const FIXED_FIELDS = ["requests", ...COMMON_FIELDS];
+const ADAPTIVE_FIELDS = [
+  "baseRequests",
+  "minRequests",
+  "cpuThreshold",
+  "memoryThreshold",
+  "latencyThreshold",
+  ...COMMON_FIELDS,
+];
+
+const SUBJECT = "RateLimitConfig";
+const MOST_REQUESTS = 1_000_000_000;
+/** 31 days. */
+const LONGEST_WINDOW = 2_678_400;
+const DEFAULT_MIN_REQUESTS = 10;
+
+/**
+ * One limit: how many requests, in what time, counted by what.
+ *
+ * @example
+ * ```ts
+ * RateLimitConfig.tokenBucket({ requests: 100, window: 60 });
+ * RateLimitConfig.slidingWindow({ name: "login", requests: 5, window: 300 });
+ * RateLimitConfig.adaptive({ baseRequests: 100, window: 60, minRequests: 10 });
+ * ```
+ */
+export class RateLimitConfig {
+  readonly algorithm: RateLimitAlgorithm;
+  /** Units per window; of an adaptive limit those without load. */
+  readonly requests: number;
+  /** Seconds. */
+  readonly window: number;
+  readonly name: string;
+  readonly key: RateLimitKey | undefined;
+  readonly keyBy: "client" | "identity";
+  readonly exclude: readonly string[];
+  /** `exclude`, ready to be asked. */
+  readonly excludedPaths: PathPatterns;
+  readonly cost: number | RateLimitCost;
+  readonly store: RateLimitStore | undefined;
+  readonly headers: RateLimitHeaders;
+  readonly dryRun: boolean;
+  readonly onStoreError: OnStoreError;
+  readonly maxKeys: number;
+  /** The fields of an adaptive limit; `undefined` for the others. */
+  readonly baseRequests: number | undefined;
+  readonly minRequests: number | undefined;
+  readonly cpuThreshold: number | undefined;
+  readonly memoryThreshold: number | undefined;
+  /** Milliseconds. */
+  readonly latencyThreshold: number | undefined;
+
+  private constructor(algorithm: RateLimitAlgorithm, options: unknown) {
+    const fields = readOptions(algorithm, options);
+    const isAdaptive = algorithm === "adaptive";
+    this.algorithm = algorithm;
+    this.requests = readRequests(fields, isAdaptive ? "baseRequests" : "requests");
+    this.window = readWindow(fields);
+    this.name = readName(fields);
+    this.key = fields.function<RateLimitKey>("key");
+    this.keyBy = fields.oneOf("keyBy", ["client", "identity"], "client");
+    this.excludedPaths = readPathPatterns(fields, "exclude");
+    this.exclude = this.excludedPaths.patterns;
+    this.cost = readCost(fields, this.requests);
+    this.store = readStore(fields);
+    this.headers = fields.oneOf("headers", ["standard", "legacy", "both", "none"], "standard");
+    this.dryRun = fields.boolean("dryRun", false);
+    this.onStoreError = fields.oneOf("onStoreError", ["local", "allow", "deny"], "local");
+    this.maxKeys = fields.number("maxKeys", 1_000_000, { min: 1, max: 100_000_000, whole: true, unit: "keys" });
+    this.baseRequests = isAdaptive ? this.requests : undefined;
+    this.minRequests = isAdaptive ? readMinRequests(fields, this.requests) : undefined;
+    this.cpuThreshold = isAdaptive ? fields.number("cpuThreshold", 0.8, { min: 0.01, max: 1 }) : undefined;
+    this.memoryThreshold = isAdaptive ? fields.number("memoryThreshold", 0.9, { min: 0.01, max: 1 }) : undefined;
+    this.latencyThreshold = isAdaptive
+      ? fields.number("latencyThreshold", 100, { min: 0.1, max: 600_000, unit: "milliseconds" })
+      : undefined;
+    Object.freeze(this);
+  }
+
+  /**
+   * A bucket of `requests` tokens that refills evenly in `window` seconds: bursts up to `requests`.
+   *
+   * @throws ConfigError when a field is unknown or wrong
+   */
+  static tokenBucket(options: RateLimitOptions): RateLimitConfig {
+    return new RateLimitConfig("token-bucket", options);
+  }
+
+  /**
+   * Never more than `requests` in any interval of `window` seconds.
+   *
+   * @throws ConfigError when a field is unknown or wrong
+   */
+  static slidingWindow(options: RateLimitOptions): RateLimitConfig {
+    return new RateLimitConfig("sliding-window", options);
+  }
+
+  /**
+   * A token bucket whose size follows the load of this process, between `minRequests` and
+   * `baseRequests`.
+   *
+   * @throws ConfigError when a field is unknown or wrong
+   */
+  static adaptive(options: AdaptiveRateLimitOptions): RateLimitConfig {
+    return new RateLimitConfig("adaptive", options);
+  }
+
+  /** The fields, with functions and the store by name only: a store may hold an address with a password. */
+  toJSON(): Record<string, unknown> {
+    const { excludedPaths: _, key, cost, store, ...plain } = this;
+    return {
+      ...plain,
+      key: key === undefined ? undefined : "[function]",
+      cost: typeof cost === "function" ? "[function]" : cost,
+      store: store === undefined ? undefined : `[${store.constructor?.name ?? "store"}]`,
+    };
+  }
+
+  [inspect.custom](): string {
+    return `RateLimitConfig ${inspect(this.toJSON())}`;
+  }
+}
+
+function readOptions(algorithm: RateLimitAlgorithm, options: unknown): ConfigFields {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new ConfigError({
+      code: "CELLO_WRONG_TYPE",
+      subject: SUBJECT,
+      problem: `takes an options object, got ${describe(options)}`,
+      mend: "write RateLimitConfig.tokenBucket({ requests: 100, window: 60 })",
+    });
+  }
+  return new ConfigFields(SUBJECT, options, algorithm === "adaptive" ? ADAPTIVE_FIELDS : FIXED_FIELDS);
+}
+
+function readRequests(fields: ConfigFields, field: "requests" | "baseRequests"): number {
+  fields.require(field, "say how many requests a window grants");
+  return fields.number(field, 0, { min: 1, max: MOST_REQUESTS, whole: true, unit: "requests" });
+}
+
+function readWindow(fields: ConfigFields): number {
+  fields.require("window", "say how many seconds the window lasts");
+  return fields.number("window", 0, { min: 0.001, max: LONGEST_WINDOW, unit: "seconds" });
+}
+
+function readMinRequests(fields: ConfigFields, baseRequests: number): number {
+  const fallback = Math.min(DEFAULT_MIN_REQUESTS, baseRequests);
+  const minRequests = fields.number("minRequests", fallback, {
+    min: 1,
+    max: MOST_REQUESTS,
+    whole: true,
+    unit: "requests",
+  });
+  if (minRequests > baseRequests) {
+    fields.fail(
+      "CELLO_CONFLICT",
+      "minRequests",
+      `${minRequests} is more than baseRequests (${baseRequests})`,
+      "give at most baseRequests",
+    );
+  }
+  return minRequests;
+}
+
+/** The name is a string of structured fields in headers, which are printable ASCII (RFC 9651 section 3.3.3). */
+function readName(fields: ConfigFields): string {
+  const name = fields.string("name", "default");
+  if (!/^[\x20-\x7e]{1,128}$/.test(name)) {
+    fields.fail(
+      "CELLO_INVALID_VALUE",
+      "name",
+      "cannot stand in a header",
+      "give at most 128 printable ASCII characters",
+    );
+  }
+  return name;
+}
+
+function readCost(fields: ConfigFields, requests: number): number | RateLimitCost {
+  if (typeof fields.raw("cost") === "function") return fields.function<RateLimitCost>("cost") ?? 1;
+  const cost = fields.number("cost", 1, { min: 1, max: MOST_REQUESTS, whole: true });
+  if (cost > requests) {
+    fields.fail(
+      "CELLO_CONFLICT",
+      "cost",
+      `${cost} is more than a window grants (${requests}), so nothing would ever be admitted`,
+      "give a smaller cost, or more requests",
+    );
+  }
+  return cost;
+}
+
+function readStore(fields: ConfigFields): RateLimitStore | undefined {
+  const store = fields.raw("store");
+  if (store === undefined) return undefined;
+  if (!isStore(store)) {
+    fields.fail(
+      "CELLO_WRONG_TYPE",
+      "store",
+      `must have the methods consume, peek and reset, got ${describe(store)}`,
+      "give a RateLimitStore, or leave the field out to count in memory",
+    );
+  }
+  return store;
+}
+
+function isStore(value: unknown): value is RateLimitStore {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    ["consume", "peek", "reset"].every((method) => typeof Reflect.get(value, method) === "function")
+  );
+}

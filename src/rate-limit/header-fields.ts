@@ -1,0 +1,91 @@
+import { serializeItem } from "structured-headers";
+import type { RateLimitConfig } from "./config.js";
+import type { RateLimitDecision } from "./store.js";
+
+/**
+ * The header fields of one limit (draft-ietf-httpapi-ratelimit-headers-11): what does not change from
+ * request to request is text that is ready.
+ */
+export class LimitFields {
+  readonly isStandard: boolean;
+  readonly isLegacy: boolean;
+  readonly #name: string;
+  readonly #windowParameter: string;
+  #policy: string;
+  #policyLimit: number;
+
+  constructor(config: RateLimitConfig) {
+    this.isStandard = config.headers === "standard" || config.headers === "both";
+    this.isLegacy = config.headers === "legacy" || config.headers === "both";
+    this.#name = serializeItem(config.name);
+    // The draft knows whole seconds only; a client that waits longer than it must does no harm.
+    this.#windowParameter = `;w=${Math.ceil(config.window)}`;
+    this.#policyLimit = config.requests;
+    this.#policy = this.#policyText(config.requests);
+  }
+
+  /** The member of `RateLimit-Policy`: `"default";q=100;w=60`. */
+  policy(limit: number): string {
+    if (limit !== this.#policyLimit) {
+      this.#policyLimit = limit;
+      this.#policy = this.#policyText(limit);
+    }
+    return this.#policy;
+  }
+
+  /** The member of `RateLimit`: `"default";r=99;t=1`. */
+  state(decision: RateLimitDecision): string {
+    return `${this.#name};r=${decision.remaining};t=${wholeSeconds(decision.resetMs)}`;
+  }
+
+  #policyText(limit: number): string {
+    return `${this.#name};q=${limit}${this.#windowParameter}`;
+  }
+}
+
+/** What a limit said about a request. */
+export interface LimitVerdict {
+  readonly fields: LimitFields;
+  readonly decision: RateLimitDecision;
+}
+
+/**
+ * The header fields of the limits that looked at a request, as a flat list of names and values.
+ *
+ * @param verdicts the tightest first; the old fields know one limit only and tell of that
+ */
+export function headerFields(verdicts: readonly LimitVerdict[]): readonly string[] {
+  let policies = "";
+  let states = "";
+  let legacy: RateLimitDecision | undefined;
+  for (const { fields, decision } of verdicts) {
+    if (fields.isStandard) {
+      const separator = policies === "" ? "" : ", ";
+      policies += separator + fields.policy(decision.limit);
+      states += separator + fields.state(decision);
+    }
+    if (fields.isLegacy) legacy ??= decision;
+  }
+  const list = policies === "" ? [] : ["RateLimit-Policy", policies, "RateLimit", states];
+  if (legacy !== undefined) {
+    list.push(
+      "X-RateLimit-Limit",
+      String(legacy.limit),
+      "X-RateLimit-Remaining",
+      String(legacy.remaining),
+      "X-RateLimit-Reset",
+      String(wholeSeconds(legacy.resetMs)),
+    );
+  }
+  return list;
+}
+
+/** Whole seconds, rounded up. */
+export function wholeSeconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000);
+}
+
+/** `Retry-After` in whole seconds: at least one, because 0 asks for the same refusal again. */
+export function retryAfterSeconds(decision: RateLimitDecision): number {
+  return Math.max(1, wholeSeconds(decision.retryAfterMs));
+}

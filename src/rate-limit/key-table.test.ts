@@ -1,0 +1,205 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { KeyHasher } from "./key-hash.js";
+import { KeyTable } from "./key-table.js";
+import { selectSoonest } from "./soonest.js";
+
+const hasher = new KeyHasher(Buffer.from("01234567"));
+
+function locate(table: KeyTable, key: string): number {
+  hasher.hash(key);
+  return table.locate(hasher.high, hasher.low);
+}
+
+/** Writes a key's time as the limits do. */
+function write(table: KeyTable, key: string, now: number, time: number): void {
+  let index = locate(table, key);
+  const known = index === -1 ? 0 : (table.lanes[index] ?? 0);
+  if (known <= now) index = table.claim(hasher.high, hasher.low, now);
+  table.lanes[index] = time;
+}
+
+/** The time of a key, 0 when it is past or forgotten. */
+function read(table: KeyTable, key: string, now: number): number {
+  const index = locate(table, key);
+  const time = index === -1 ? 0 : (table.lanes[index] ?? 0);
+  return time > now ? time : 0;
+}
+
+describe("KeyHasher", () => {
+  it("gives one fingerprint for a text and other ones under another key", () => {
+    const other = new KeyHasher(Buffer.from("76543210"));
+    hasher.hash("203.0.113.9");
+    other.hash("203.0.113.9");
+    const first = [hasher.high, hasher.low];
+    expect([other.high, other.low]).not.toEqual(first);
+    hasher.hash("203.0.113.10");
+    hasher.hash("203.0.113.9");
+    expect([hasher.high, hasher.low]).toEqual(first);
+  });
+
+  it("tells texts apart that differ in one unit, in length, or only in the upper byte of a unit", () => {
+    const texts = [
+      "",
+      "\0",
+      "\0\0",
+      "a",
+      "a\0",
+      "a\0\0\0",
+      "a\0\0\0\0",
+      "aaaa",
+      "aaaaa",
+      "\u0161",
+      "\u0261",
+      "a\u0100",
+    ];
+    texts.push("\u0100a", "\u6161", "b", "ab", "ba", "\ud800", "\udc00", "\ud800\udc00");
+    for (let index = 0; index < 20_000; index++) texts.push(`10.0.${index >> 8}.${index & 255}`, `\u4e00${index}`);
+    const seen = new Set(
+      texts.map((text) => {
+        hasher.hash(text);
+        return `${hasher.high}:${hasher.low}`;
+      }),
+    );
+    expect(seen.size).toBe(new Set(texts).size);
+  });
+
+  it("spreads sequential addresses evenly", () => {
+    const counts = new Array<number>(256).fill(0);
+    for (let index = 0; index < 256_000; index++) {
+      hasher.hash(`10.${index >> 16}.${(index >> 8) & 255}.${index & 255}`);
+      const bucket = hasher.low >>> 24;
+      counts[bucket] = (counts[bucket] ?? 0) + 1;
+    }
+    expect(Math.max(...counts)).toBeLessThan(1200);
+    expect(Math.min(...counts)).toBeGreaterThan(800);
+  });
+});
+
+describe("KeyTable", () => {
+  const command = fc.record({
+    kind: fc.constantFrom("write", "write", "write", "release"),
+    key: fc.nat(60).map((index) => `key-${index}`),
+    span: fc.integer({ min: 1, max: 50 }),
+    step: fc.nat(3),
+  });
+
+  it.each([1, 2] as const)("does what a Map does, for slots of %i doubles", (width) => {
+    fc.assert(
+      fc.property(fc.array(command, { maxLength: 400 }), (commands) => {
+        const table = new KeyTable(width, 1000);
+        const oracle = new Map<string, number>();
+        let now = 1;
+        for (const { kind, key, span, step } of commands) {
+          now += step;
+          if (kind === "write") {
+            write(table, key, now, now + span);
+            if (width === 2) table.lanes[locate(table, key) + 1] = now;
+            oracle.set(key, now + span);
+          } else {
+            const index = locate(table, key);
+            if (index !== -1) table.release(index);
+            oracle.delete(key);
+          }
+          for (const [known, time] of oracle) expect(read(table, known, now)).toBe(time > now ? time : 0);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("keeps at most maxKeys and forgets exactly those that are full again soonest", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.array(fc.record({ key: fc.nat(120), span: fc.integer({ min: 1, max: 12 }), step: fc.nat(1) }), {
+          maxLength: 300,
+        }),
+        (maxKeys, writes) => {
+          const table = new KeyTable(1, maxKeys);
+          const oracle = new Map<string, number>();
+          let now = 1;
+          for (const { key: number, span, step } of writes) {
+            const key = `k${number}`;
+            now += step;
+            const isNew = read(table, key, now) === 0;
+            write(table, key, now, now + span);
+            if (isNew) oracle.delete(key);
+            const live = [...oracle].filter(([, time]) => time > now);
+            const kept = live.filter(([known]) => known === key || read(table, known, now) > 0);
+            const gone = live.filter(([known]) => known !== key && read(table, known, now) === 0);
+            const latestGone = Math.max(0, ...gone.map(([, time]) => time));
+            const earliestKept = Math.min(
+              Number.POSITIVE_INFINITY,
+              ...kept.filter(([known]) => known !== key).map(([, time]) => time),
+            );
+            expect(latestGone).toBeLessThanOrEqual(earliestKept);
+            if (gone.length > 0) {
+              expect(isNew).toBe(true);
+              expect(live.length).toBe(maxKeys);
+              expect(gone.length).toBe(Math.max(1, Math.floor(maxKeys / 16)));
+            }
+            for (const [known] of gone) oracle.delete(known);
+            oracle.set(key, now + span);
+            expect([...oracle.values()].filter((time) => time > now).length).toBeLessThanOrEqual(maxKeys);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it("gives back memory of keys that are past when it is used again", () => {
+    const table = new KeyTable(1, 1_000_000);
+    for (let index = 0; index < 100_000; index++) write(table, `a${index}`, 1, 100);
+    const full = table.byteLength;
+    for (let index = 0; index < 100_000; index++) write(table, `b${index}`, 200 + index, 201 + index);
+    expect(full).toBeLessThan(100_000 * 40);
+    expect(table.byteLength).toBeLessThan(full / 20);
+  });
+
+  it("moves all times when the origin is moved", () => {
+    const table = new KeyTable(2, 100);
+    for (let index = 0; index < 50; index++) write(table, `k${index}`, 1000, 1001 + index);
+    table.shift(1000);
+    for (let index = 0; index < 50; index++) expect(read(table, `k${index}`, 0)).toBe(1 + index);
+  });
+
+  it("tells its user of each key that it drops, once", () => {
+    const dropped: number[] = [];
+    const table = new KeyTable(2, 1000, (words, word) => {
+      if (words[word] !== 0) dropped.push(words[word] ?? 0);
+      words[word] = 0;
+    });
+    for (let index = 1; index <= 900; index++) {
+      write(table, `k${index}`, index, index + 10);
+      const at = locate(table, `k${index}`);
+      table.words[at * 2 + 2] = index;
+    }
+    for (let index = 1; index <= 9000; index++) write(table, `x${index}`, 5000 + index, 5001 + index);
+    expect(dropped.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 900 }, (_, index) => index + 1));
+  });
+});
+
+describe("selectSoonest", () => {
+  it("finds what sorting finds", () => {
+    const times = fc.array(fc.oneof(fc.nat(20), fc.nat(2 ** 31), fc.maxSafeNat()), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(times, fc.nat(60), fc.nat(10), (list, kept, past) => {
+        const lanes = new Float64Array(list.length * 2);
+        for (const [index, time] of list.entries()) lanes[index * 2 + 1] = time;
+        const live = list.filter((time) => time > past).toSorted((a, b) => a - b);
+        const found = selectSoonest([{ slots: list.length, lanes }], 2, past, kept);
+        expect(found.live).toBe(live.length);
+        const going = live.length - kept;
+        if (going <= 0) {
+          expect(found.ties).toBe(0);
+          return;
+        }
+        expect(found.cutoff).toBe(live[going - 1]);
+        expect(live.filter((time) => time < found.cutoff).length + found.ties).toBe(going);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

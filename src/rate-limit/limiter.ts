@@ -1,0 +1,203 @@
+import { ClientKeys } from "../client-address/client-key.js";
+import type { Clock } from "../clock.js";
+import type { EventHub } from "../events.js";
+import { type Exchange, requestEvent } from "../exchange.js";
+import type { LoadSource } from "../load/snapshot.js";
+import type { Refusal } from "../problem.js";
+import { AdaptiveController } from "./adaptive.js";
+import type { RateLimitConfig, RateLimitRequest } from "./config.js";
+import { GuardedStore, type LimiterDecision } from "./guarded-store.js";
+import { LimitFields, retryAfterSeconds } from "./header-fields.js";
+import { createKeyedLimit } from "./memory-store.js";
+import { quotaExceeded } from "./refusals.js";
+import type { KeyedLimit, MaybePromise, RateLimitPolicy } from "./store.js";
+
+/** What limits are compiled with. */
+export interface LimiterParts {
+  readonly clock: Clock;
+  readonly events: EventHub;
+  readonly load: LoadSource;
+  /** IPv6 clients are counted by this prefix, in bits. */
+  readonly ipv6Prefix: number;
+}
+
+/** One configured limit, compiled: finds key and cost of a request, and asks memory or the store. */
+export class RateLimiter {
+  readonly fields: LimitFields;
+  /** The answer when this limit alone refuses. */
+  readonly quotaExceeded: Refusal;
+  /** Holds the limit in force; `undefined` unless the limit is adaptive. */
+  readonly controller: AdaptiveController | undefined;
+  /** Counts in memory; `undefined` when a store counts. */
+  readonly local: KeyedLimit | undefined;
+  readonly #store: GuardedStore | undefined;
+  readonly #events: EventHub;
+  readonly #clientKeys: ClientKeys;
+  readonly #warned = new Set<string>();
+
+  /**
+   * @param config the limit
+   * @param parts clock, events, load and the IPv6 prefix
+   * @param id what tells this limit from others in a store; the name when not given
+   */
+  constructor(
+    readonly config: RateLimitConfig,
+    parts: LimiterParts,
+    id = config.name,
+  ) {
+    this.fields = new LimitFields(config);
+    this.quotaExceeded = quotaExceeded([config.name]);
+    this.controller = createController(config, parts);
+    this.#events = parts.events;
+    this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
+    const policy = createPolicy(config, id, this.controller);
+    const makeLocal = () => createKeyedLimit(policy, parts.clock);
+    this.local = config.store === undefined ? makeLocal() : undefined;
+    this.#store =
+      config.store &&
+      new GuardedStore(config.store, policy, { onError: config.onStoreError, events: parts.events, makeLocal });
+  }
+
+  get name(): string {
+    return this.config.name;
+  }
+
+  /** Whether a path is not limited; one that cannot be decoded always is. */
+  excludes(path: string | undefined): boolean {
+    return path !== undefined && this.config.excludedPaths.matches(path);
+  }
+
+  /** What a request is counted by; `undefined`: not at all. */
+  keyOf(request: RateLimitRequest, clientIp: string, identity: string | undefined): string | undefined {
+    const { key } = this.config;
+    if (key !== undefined) return this.#ownKey(key, request, clientIp);
+    if (this.config.keyBy === "client") return this.#clientKeys.of(clientIp);
+    // An address is marked so that nobody can be named like one and use up its quota.
+    return identity ?? this.#addressKey(clientIp);
+  }
+
+  /** The key under which a client of this address, or an identity, is counted. */
+  keyFor(clientOrIdentity: string): string {
+    const countsAddresses = this.config.key === undefined && this.config.keyBy === "client";
+    return countsAddresses ? this.#clientKeys.of(clientOrIdentity) : clientOrIdentity;
+  }
+
+  /** How many units a request takes. */
+  costOf(request: RateLimitRequest): number {
+    const { cost } = this.config;
+    if (typeof cost === "number") return cost;
+    try {
+      const answer: unknown = cost(request);
+      if (typeof answer === "number" && Number.isSafeInteger(answer) && answer >= 0) return answer;
+      this.#warnOnce("CELLO_RATE_LIMIT_COST", `the cost function answered ${kindOf(answer)}; the request counted as 1`);
+    } catch (error) {
+      this.#warnOnce("CELLO_RATE_LIMIT_COST", `the cost function threw (${kindOf(error)}); the request counted as 1`);
+    }
+    return 1;
+  }
+
+  consume(key: string, cost: number): MaybePromise<LimiterDecision> {
+    this.controller?.refresh();
+    return this.local !== undefined ? this.local.consume(key, cost) : this.#guarded().consume(key, cost);
+  }
+
+  peek(key: string, cost = 1): MaybePromise<LimiterDecision> {
+    this.controller?.refresh();
+    return this.local !== undefined ? this.local.peek(key, cost) : this.#guarded().peek(key, cost);
+  }
+
+  /** Gives back what `consume` took, for a request that something else refused. */
+  giveBack(key: string, cost: number): MaybePromise<unknown> {
+    return this.local !== undefined ? this.local.giveBack(key, cost) : this.#guarded().giveBack(key, cost);
+  }
+
+  /** Forgets what a key has used. */
+  reset(key: string): MaybePromise<void> {
+    return this.local !== undefined ? this.local.reset(key) : this.#guarded().reset(key);
+  }
+
+  /** Tells listeners of a refusal; the event is built only when there are any. */
+  reportExceeded(exchange: Exchange, decision: LimiterDecision): void {
+    if (!this.#events.has("ratelimit.exceeded")) return;
+    this.#events.emit("ratelimit.exceeded", {
+      ...requestEvent(exchange),
+      name: this.name,
+      limit: decision.limit,
+      retryAfter: retryAfterSeconds(decision),
+      dryRun: this.config.dryRun,
+    });
+  }
+
+  #guarded(): GuardedStore {
+    if (this.#store === undefined) throw new TypeError("a limit counts in memory or in a store");
+    return this.#store;
+  }
+
+  /** A key function that fails neither ends the request nor opens the limit: the address counts then. */
+  #ownKey(
+    key: (request: RateLimitRequest) => string | undefined,
+    request: RateLimitRequest,
+    clientIp: string,
+  ): string | undefined {
+    try {
+      const answer: unknown = key(request);
+      if (answer === undefined || typeof answer === "string") return answer;
+      this.#warnOnce(
+        "CELLO_RATE_LIMIT_KEY",
+        `the key function answered ${kindOf(answer)}; the client's address counted`,
+      );
+    } catch (error) {
+      this.#warnOnce("CELLO_RATE_LIMIT_KEY", `the key function threw (${kindOf(error)}); the client's address counted`);
+    }
+    return this.#addressKey(clientIp);
+  }
+
+  #addressKey(clientIp: string): string {
+    return `ip:${this.#clientKeys.of(clientIp)}`;
+  }
+
+  #warnOnce(code: string, message: string): void {
+    if (this.#warned.has(code)) return;
+    this.#warned.add(code);
+    this.#events.emit("config.warning", { code, message: `rate limit "${this.name}": ${message}` });
+  }
+}
+
+function createController(config: RateLimitConfig, parts: LimiterParts): AdaptiveController | undefined {
+  const { minRequests, cpuThreshold, memoryThreshold, latencyThreshold } = config;
+  if (
+    minRequests === undefined ||
+    cpuThreshold === undefined ||
+    memoryThreshold === undefined ||
+    latencyThreshold === undefined
+  ) {
+    return undefined;
+  }
+  const bounds = { baseRequests: config.requests, minRequests, cpuThreshold, memoryThreshold };
+  return new AdaptiveController(config.name, { ...bounds, latencyThresholdMs: latencyThreshold }, parts);
+}
+
+function createPolicy(
+  config: RateLimitConfig,
+  id: string,
+  controller: AdaptiveController | undefined,
+): RateLimitPolicy {
+  return Object.freeze({
+    id,
+    name: config.name,
+    algorithm: config.algorithm === "sliding-window" ? "sliding-window" : "token-bucket",
+    requests: config.requests,
+    windowMs: config.window * 1000,
+    maxKeys: config.maxKeys,
+    isAdaptive: controller !== undefined,
+    get requestsInForce() {
+      return controller?.limit ?? config.requests;
+    },
+  });
+}
+
+/** Names a value or an error without what is in it, which came from a request. */
+function kindOf(value: unknown): string {
+  if (value instanceof Error) return value.name;
+  return typeof value === "number" ? String(value) : value === null ? "null" : typeof value;
+}

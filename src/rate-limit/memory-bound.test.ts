@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { systemClock } from "../clock.js";
+import { createKeyedLimit } from "./memory-store.js";
+import type { KeyedLimit } from "./store.js";
+import { testPolicy } from "./test-clock.js";
+
+const KEYS = 1_000_000;
+
+function address(index: number): string {
+  return `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
+}
+
+/** Bytes that the process holds in arrays more than before. */
+function fill(limit: KeyedLimit, each: number): number {
+  const before = process.memoryUsage().arrayBuffers;
+  for (let index = 0; index < KEYS; index++) limit.consume(address(index), each);
+  return Math.max(process.memoryUsage().arrayBuffers - before, limit.byteLength);
+}
+
+describe("memory at 1,000,000 keys", () => {
+  it("is 40 bytes a key or less for the token bucket", () => {
+    const limit = createKeyedLimit(testPolicy("token-bucket", 100, 3_600_000), systemClock);
+    fill(limit, 1);
+    expect(limit.byteLength / KEYS).toBeLessThanOrEqual(40);
+    expect(limit.peek(address(7), 1).remaining).toBe(99);
+  });
+
+  it.each([1, 5, 9])("is 8 bytes more for each of %i admitted requests in a sliding window", (each) => {
+    const limit = createKeyedLimit(testPolicy("sliding-window", 100, 3_600_000), systemClock);
+    fill(limit, each);
+    expect(limit.byteLength / KEYS).toBeLessThanOrEqual(40 + 8 * each);
+    expect(limit.peek(address(7), 1).remaining).toBe(100 - each);
+  });
+
+  it.each([
+    ["token-bucket", 40],
+    ["sliding-window", 48],
+  ] as const)("stays within maxKeys times %s's bytes a key, whoever floods", (algorithm, bytes) => {
+    const policy = testPolicy(algorithm, 100, 3_600_000, { maxKeys: 100_000 });
+    const limit = createKeyedLimit(policy, systemClock);
+    // Half as much again for keys that are forgotten and not yet left out.
+    expect(fill(limit, 1)).toBeLessThan(100_000 * bytes * 1.5 + 2_000_000);
+  });
+});

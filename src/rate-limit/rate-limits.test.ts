@@ -1,0 +1,124 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "../errors.js";
+import { EventHub } from "../events.js";
+import { RateLimitConfig } from "./config.js";
+import { MemoryRateLimitStore } from "./memory-store.js";
+import { RateLimits } from "./rate-limits.js";
+import type { RateLimitPolicy } from "./store.js";
+import { TestClock } from "./test-clock.js";
+
+const load = { snapshot: () => ({ cpu: 0.5, memory: 0.25, latencyMs: 12 }) };
+
+function limits(...configs: readonly RateLimitConfig[]): RateLimits {
+  return new RateLimits(configs, { clock: new TestClock(), events: new EventHub(), load, ipv6Prefix: 64 });
+}
+
+const common = RateLimitConfig.tokenBucket({ requests: 10, window: 10 });
+
+describe("RateLimits", () => {
+  it("peeks, consumes and resets by key", () => {
+    const all = limits(common, RateLimitConfig.slidingWindow({ name: "login", requests: 5, window: 300 }));
+    expect(all.peek("203.0.113.9")).toEqual({
+      name: "default",
+      isAllowed: true,
+      limit: 10,
+      remaining: 10,
+      reset: 0,
+      retryAfter: 0,
+    });
+    expect(all.consume("203.0.113.9", 10)).toMatchObject({ isAllowed: true, remaining: 0, reset: 10 });
+    expect(all.consume("203.0.113.9")).toMatchObject({ isAllowed: false, retryAfter: 1 });
+    expect(all.consume("203.0.113.9", 2, "login")).toMatchObject({ name: "login", remaining: 3 });
+    all.reset("203.0.113.9");
+    expect(all.peek("203.0.113.9")).toMatchObject({ remaining: 10 });
+    expect(all.peek("203.0.113.9", "login")).toMatchObject({ remaining: 3 });
+  });
+
+  it("takes an IPv6 address for its network, as requests are counted", () => {
+    const all = limits(common);
+    all.consume("2001:db8::1", 4);
+    expect(all.peek("2001:db8::2")).toMatchObject({ remaining: 6 });
+  });
+
+  it("refuses names that it does not know, two limits of one name, and costs that are none", () => {
+    expect(() => limits().peek("key")).toThrow(ConfigError);
+    expect(() => limits(common).peek("key", "login")).toThrow(/no limit is named "login"; name one of "default"/);
+    expect(() => limits(common, RateLimitConfig.tokenBucket({ requests: 1, window: 1 }))).toThrow(ConfigError);
+    for (const cost of [-1, 0.5, Number.NaN]) expect(() => limits(common).consume("key", cost)).toThrow(RangeError);
+  });
+
+  it("puts a route's limit in the place of the application's with its name, and adds others", () => {
+    const all = limits(common, RateLimitConfig.tokenBucket({ name: "daily", requests: 1000, window: 86_400 }));
+    const own = RateLimitConfig.slidingWindow({ requests: 5, window: 300 });
+    const burst = RateLimitConfig.tokenBucket({ name: "burst", requests: 3, window: 1 });
+    expect(all.forRoute([], "/a").map(({ config }) => config)).toEqual(all.limiters.map(({ config }) => config));
+    const route = all.forRoute([own, burst], "/login");
+    expect(route.map(({ name }) => name)).toEqual(["daily", "default", "burst"]);
+    expect(route[0]).toBe(all.limiters[1]);
+    expect(all.forRoute([own], "/login")[1]).toBe(route[1]);
+    expect(all.peek("key", "burst")).toMatchObject({ limit: 3 });
+    expect(all.peek("key")).toMatchObject({ limit: 10 });
+  });
+
+  it("tells each limit of a store from the others", () => {
+    const ids: string[] = [];
+    const memory = new MemoryRateLimitStore();
+    const store = {
+      consume: (policy: RateLimitPolicy, key: string, cost: number) => {
+        ids.push(policy.id);
+        return memory.consume(policy, key, cost);
+      },
+      peek: memory.peek.bind(memory),
+      reset: memory.reset.bind(memory),
+    };
+    const config = () => RateLimitConfig.tokenBucket({ requests: 5, window: 60, store });
+    const all = limits(config());
+    const routes = [all.forRoute([config()], "/a"), all.forRoute([config()], "/a"), all.forRoute([config()], "/b")];
+    for (const limiter of [...all.limiters, ...routes.flat()]) limiter.consume("key", 1);
+    expect(ids).toEqual(["default", "default /a", "default /a 2", "default /b"]);
+  });
+
+  it("shows the load and what the adaptive limits made of it", () => {
+    expect(limits(common)).toMatchObject({
+      isAdaptive: false,
+      load: { cpu: 0.5, memory: 0.25, latencyMs: 12, limits: [] },
+    });
+    const all = limits(RateLimitConfig.adaptive({ baseRequests: 50, window: 60 }));
+    expect(all.isAdaptive).toBe(true);
+    expect(all.load.limits).toEqual([{ name: "default", limit: 50, baseLimit: 50, reason: "recovery" }]);
+  });
+
+  it("closes each store once", async () => {
+    let closed = 0;
+    const store = Object.assign(new MemoryRateLimitStore(), { close: () => void closed++ });
+    const all = limits(
+      RateLimitConfig.tokenBucket({ name: "a", requests: 1, window: 1, store }),
+      RateLimitConfig.tokenBucket({ name: "b", requests: 1, window: 1, store }),
+      RateLimitConfig.tokenBucket({ name: "c", requests: 1, window: 1 }),
+    );
+    await all.close();
+    expect(closed).toBe(1);
+  });
+});
+
+describe("MemoryRateLimitStore", () => {
+  it("gives back for a negative cost and keeps policies of other figures apart", () => {
+    const store = new MemoryRateLimitStore({ clock: new TestClock() });
+    const policy: RateLimitPolicy = {
+      id: "a",
+      name: "a",
+      algorithm: "token-bucket",
+      requests: 5,
+      windowMs: 1000,
+      maxKeys: 10,
+      isAdaptive: false,
+      requestsInForce: 5,
+    };
+    expect(store.consume(policy, "key", 3).remaining).toBe(2);
+    expect(store.consume(policy, "key", -2).remaining).toBe(4);
+    expect(store.peek({ ...policy }, "key").remaining).toBe(4);
+    expect(store.peek({ ...policy, requests: 9 }, "key").remaining).toBe(9);
+    store.reset(policy, "key");
+    expect(store.peek(policy, "key").remaining).toBe(5);
+  });
+});

@@ -1,0 +1,160 @@
+import { ConfigError } from "../errors.js";
+import type { LoadSnapshot } from "../load/snapshot.js";
+import type { AdaptationReason } from "./adaptive.js";
+import type { RateLimitConfig } from "./config.js";
+import type { LimiterDecision } from "./guarded-store.js";
+import { type LimiterParts, RateLimiter } from "./limiter.js";
+import { type RateLimitState, rateLimitState } from "./outcome.js";
+import type { MaybePromise } from "./store.js";
+
+/** One adaptive limit as it stands. */
+export interface AdaptiveLimitState {
+  readonly name: string;
+  /** Units per window in force. */
+  readonly limit: number;
+  /** Units per window without load. */
+  readonly baseLimit: number;
+  /** What moved the limit last. */
+  readonly reason: AdaptationReason;
+}
+
+/** The load of this process, and what the adaptive limits made of it. */
+export interface RateLimitLoad extends LoadSnapshot {
+  readonly limits: readonly AdaptiveLimitState[];
+}
+
+/**
+ * All limits of an application, and `app.rateLimit`: what a key has left, using some of it from code,
+ * and forgetting it.
+ *
+ * A key is what the limit counts by: for the default an address, for `keyBy: "identity"` a `sub`.
+ */
+export class RateLimits {
+  /** The limits of the whole application. */
+  readonly limiters: readonly RateLimiter[];
+  readonly #parts: LimiterParts;
+  readonly #byName = new Map<string, RateLimiter>();
+  readonly #byConfig = new Map<RateLimitConfig, RateLimiter>();
+  readonly #ids = new Set<string>();
+  #isAdaptive = false;
+
+  /**
+   * @throws ConfigError when two limits have one name
+   */
+  constructor(configs: readonly RateLimitConfig[], parts: LimiterParts) {
+    this.#parts = parts;
+    this.limiters = Object.freeze(configs.map((config) => this.#addApplicationLimit(config)));
+  }
+
+  /**
+   * The limits of a route: the application's, where one of the route with the same name takes its
+   * place, and the route's others. A config object that stands in several routes is one limit with one
+   * count, so that the HEAD route that belongs to a GET route has no quota of its own.
+   *
+   * @param configs the route's own limits
+   * @param route the pattern of the route, for the ids of its limits in a store
+   */
+  forRoute(configs: readonly RateLimitConfig[], route: string): readonly RateLimiter[] {
+    const own = configs.map((config) => this.#byConfig.get(config) ?? this.#addRouteLimit(config, route));
+    const rest = this.limiters.filter((limiter) => !own.some((other) => other.name === limiter.name));
+    return Object.freeze([...rest, ...own]);
+  }
+
+  /**
+   * What a key has left, without using any of it.
+   *
+   * @param name the limit's name; `"default"` when not given
+   * @throws ConfigError when no limit has this name
+   */
+  peek(key: string, name?: string): MaybePromise<RateLimitState> {
+    const limiter = this.#named(name);
+    return stateOf(limiter, limiter.peek(limiter.keyFor(key)));
+  }
+
+  /** Uses some of a key's quota, for work that is no request. */
+  consume(key: string, cost = 1, name?: string): MaybePromise<RateLimitState> {
+    const limiter = this.#named(name);
+    if (!Number.isSafeInteger(cost) || cost < 0) {
+      throw new RangeError(`a cost is a whole number from 0, got ${cost}`);
+    }
+    return stateOf(limiter, limiter.consume(limiter.keyFor(key), cost));
+  }
+
+  /** Forgets what a key has used, for example after a successful login. */
+  reset(key: string, name?: string): MaybePromise<void> {
+    const limiter = this.#named(name);
+    return limiter.reset(limiter.keyFor(key));
+  }
+
+  /** Whether any limit follows the load. */
+  get isAdaptive(): boolean {
+    return this.#isAdaptive;
+  }
+
+  /** Closes the stores of the limits, each once. */
+  async close(): Promise<void> {
+    const stores = new Set([...this.#byConfig.keys()].map(({ store }) => store));
+    for (const store of stores) await store?.close?.();
+  }
+
+  /** The load of this process now, with the adaptive limits. */
+  get load(): RateLimitLoad {
+    const limits: AdaptiveLimitState[] = [];
+    for (const { controller, config } of this.#byConfig.values()) {
+      if (controller === undefined) continue;
+      controller.refresh();
+      const limit = Math.floor(controller.limit);
+      limits.push({ name: config.name, limit, baseLimit: config.requests, reason: controller.reason });
+    }
+    return { ...this.#parts.load.snapshot(), limits };
+  }
+
+  #addApplicationLimit(config: RateLimitConfig): RateLimiter {
+    if (this.#byName.has(config.name)) {
+      throw new ConfigError({
+        code: "CELLO_ALREADY_ENABLED",
+        subject: "RateLimitConfig",
+        field: "name",
+        problem: `two limits are named "${config.name}"`,
+        mend: "give each limit its own name",
+      });
+    }
+    return this.#add(config, config.name);
+  }
+
+  #addRouteLimit(config: RateLimitConfig, route: string): RateLimiter {
+    const id = `${config.name} ${route}`;
+    let unique = id;
+    // Two methods of one path: numbered in the order of registration, which is the same everywhere.
+    for (let number = 2; this.#ids.has(unique); number++) unique = `${id} ${number}`;
+    return this.#add(config, unique);
+  }
+
+  #add(config: RateLimitConfig, id: string): RateLimiter {
+    const limiter = new RateLimiter(config, this.#parts, id);
+    this.#ids.add(id);
+    this.#byConfig.set(config, limiter);
+    this.#isAdaptive ||= limiter.controller !== undefined;
+    // The application's limits come first and keep their names.
+    if (!this.#byName.has(config.name)) this.#byName.set(config.name, limiter);
+    return limiter;
+  }
+
+  #named(name = "default"): RateLimiter {
+    const limiter = this.#byName.get(name);
+    if (limiter !== undefined) return limiter;
+    const names = [...this.#byName.keys()].map((known) => `"${known}"`).join(", ");
+    throw new ConfigError({
+      code: "CELLO_NOT_ENABLED",
+      subject: "app.rateLimit",
+      field: "name",
+      problem: `no limit is named "${name}"`,
+      mend: names === "" ? "enable one at start-up" : `name one of ${names}`,
+    });
+  }
+}
+
+function stateOf(limiter: RateLimiter, decision: MaybePromise<LimiterDecision>): MaybePromise<RateLimitState> {
+  if (decision instanceof Promise) return decision.then((settled) => rateLimitState(limiter.name, settled));
+  return rateLimitState(limiter.name, decision);
+}

@@ -1,0 +1,203 @@
+import type { Clock } from "../clock.js";
+import { keyHasher } from "./key-hash.js";
+import { KeyTable } from "./key-table.js";
+import { StampRing } from "./stamp-ring.js";
+import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "./store.js";
+import { Ticks } from "./ticks.js";
+
+/** Stamps are kept modulo 2^32 ticks; those of two windows must be told apart. */
+const MOST_WINDOW_TICKS = 2 ** 29;
+/** Times are moved back to the origin before they get here, by a multiple of 2^32. */
+const MOST_TICKS = 2 ** 52;
+/** Requests in a window up to which each has a stamp of its own; beyond, a window has so many slots. */
+const MOST_STAMPS = 256;
+
+/**
+ * A sliding window for each key: never more than `requests` cost units in any interval of the
+ * window's length. An interval is half-open: what was taken at `t` counts until just before
+ * `t + window`.
+ *
+ * Up to 256 units a window each has a stamp, and the count is exact. Above, the window is cut into 256
+ * slots; what is taken in a slot is stamped with the slot's end, so the bound holds and a unit may be
+ * free again a slot later than it could be.
+ *
+ * Stamps are rounded up to a tick (about a microsecond) and the time of a decision down, so that the
+ * bound holds for the times between ticks too.
+ */
+export class SlidingWindows implements KeyedLimit {
+  readonly #table: KeyTable;
+  readonly #time: Ticks;
+  readonly #requests: number;
+  readonly #window: number;
+  /** Ticks in a slot; 0 when each unit has its own stamp. */
+  readonly #slot: number;
+  readonly #ring: StampRing;
+
+  constructor(policy: RateLimitPolicy, clock: Clock) {
+    this.#requests = policy.requests;
+    this.#time = new Ticks(clock, policy.windowMs, MOST_WINDOW_TICKS);
+    this.#window = this.#time.fromMs(policy.windowMs);
+    this.#slot = policy.requests <= MOST_STAMPS ? 0 : Math.max(1, Math.floor(this.#window / MOST_STAMPS));
+    const ring = new StampRing(this.#slot === 0 ? 1 : 2);
+    this.#ring = ring;
+    // A slot of the table has two words beside the time: the ring's handle and the units in use.
+    this.#table = new KeyTable(2, policy.maxKeys, (words, word) => ring.free(words[word] ?? 0));
+  }
+
+  get byteLength(): number {
+    return this.#table.byteLength + this.#ring.byteLength;
+  }
+
+  consume(key: string, cost: number): RateLimitDecision {
+    const table = this.#table;
+    const now = this.#now();
+    let index = this.#locate(key);
+    const used = index === -1 ? 0 : this.#openLive(index, now);
+    if (used + cost > this.#requests) return this.#refuse(index, used, cost, now);
+    if (cost === 0) return this.#allow(index, used, now);
+    if (used === 0) {
+      index = table.claim(keyHasher.high, keyHasher.low, now);
+      this.#ring.create();
+    }
+    const newest = this.#push(cost, now);
+    this.#save(index, used + cost);
+    table.lanes[index] = newest + this.#window;
+    return this.#allow(index, used + cost, now);
+  }
+
+  peek(key: string, cost: number): RateLimitDecision {
+    const now = this.#now();
+    const index = this.#locate(key);
+    const used = index === -1 ? 0 : this.#openLive(index, now);
+    return used + cost > this.#requests ? this.#refuse(index, used, cost, now) : this.#allow(index, used, now);
+  }
+
+  /** Takes back the newest units. */
+  giveBack(key: string, cost: number): void {
+    const now = this.#now();
+    const index = this.#locate(key);
+    const used = index === -1 ? 0 : this.#openLive(index, now);
+    if (used === 0) return;
+    if (used <= cost) {
+      this.#table.release(index);
+      return;
+    }
+    const ring = this.#ring;
+    let left = cost;
+    while (left > 0) {
+      const weight = ring.weightAt(ring.count - 1);
+      if (weight > left) {
+        ring.setWeight(ring.count - 1, weight - left);
+        break;
+      }
+      ring.dropNewest();
+      left -= weight;
+    }
+    this.#table.lanes[index] = now - this.#age(ring.stampAt(ring.count - 1), now) + this.#window;
+    this.#save(index, used - cost);
+  }
+
+  reset(key: string): void {
+    const index = this.#locate(key);
+    if (index !== -1) this.#table.release(index);
+  }
+
+  #locate(key: string): number {
+    keyHasher.hash(key);
+    return this.#table.locate(keyHasher.high, keyHasher.low);
+  }
+
+  /** Opens the key's ring, drops what is older than the window, and returns the units in use. */
+  #openLive(index: number, now: number): number {
+    const { lanes, words } = this.#table;
+    if ((lanes[index] ?? 0) <= now) return 0;
+    const ring = this.#ring;
+    ring.open(words[index * 2 + 2] ?? 0);
+    let used = words[index * 2 + 3] ?? 0;
+    while (ring.count > 0 && this.#age(ring.stampAt(0), now) >= this.#window) {
+      used -= ring.weightAt(0);
+      ring.dropOldest();
+    }
+    return used;
+  }
+
+  /** Stamps `cost` units and returns the stamp. */
+  #push(cost: number, now: number): number {
+    const ring = this.#ring;
+    if (this.#slot === 0) {
+      const stamp = this.#time.nowUp;
+      for (let unit = 0; unit < cost; unit++) ring.push(stamp | 0, 1);
+      return stamp;
+    }
+    const newest = ring.count - 1;
+    const age = newest === -1 ? 1 : this.#age(ring.stampAt(newest), now);
+    // The newest slot has not ended yet, or ends now.
+    if (age <= 0 && this.#time.nowUp <= now - age) {
+      ring.setWeight(newest, ring.weightAt(newest) + cost);
+      return now - age;
+    }
+    const end = (Math.floor(now / this.#slot) + 1) * this.#slot;
+    ring.push(end | 0, cost);
+    return end;
+  }
+
+  #save(index: number, used: number): void {
+    const { words } = this.#table;
+    words[index * 2 + 2] = this.#ring.close();
+    words[index * 2 + 3] = used;
+  }
+
+  /** Ticks since a stamp; below 0 for one that was rounded up. */
+  #age(stamp: number, now: number): number {
+    return (now - stamp) | 0;
+  }
+
+  #allow(index: number, used: number, now: number): RateLimitDecision {
+    return {
+      isAllowed: true,
+      limit: this.#requests,
+      remaining: this.#requests - used,
+      resetMs: used === 0 ? 0 : this.#resetMs(index, now),
+      retryAfterMs: 0,
+      wasReduced: false,
+    };
+  }
+
+  #refuse(index: number, used: number, cost: number, now: number): RateLimitDecision {
+    return {
+      isAllowed: false,
+      limit: this.#requests,
+      remaining: this.#requests - used,
+      resetMs: used === 0 ? 0 : this.#resetMs(index, now),
+      retryAfterMs: this.#time.toWholeMs(this.#waitFor(used + cost - this.#requests, now)),
+      wasReduced: false,
+    };
+  }
+
+  #resetMs(index: number, now: number): number {
+    return this.#time.toWholeMs((this.#table.lanes[index] ?? 0) - now);
+  }
+
+  /** Ticks until so many units of the open ring are free again. */
+  #waitFor(units: number, now: number): number {
+    const ring = this.#ring;
+    let left = units;
+    for (let place = 0; place < ring.count; place++) {
+      left -= ring.weightAt(place);
+      if (left <= 0) return this.#window - this.#age(ring.stampAt(place), now);
+    }
+    // More than the window holds is never admitted; a window is as good an answer as any.
+    return this.#window;
+  }
+
+  #now(): number {
+    const time = this.#time;
+    time.read();
+    if (time.now > MOST_TICKS) {
+      const by = Math.floor(time.now / 2 ** 32) * 2 ** 32;
+      time.rebase(by);
+      this.#table.shift(by);
+    }
+    return time.now;
+  }
+}

@@ -1,0 +1,69 @@
+/** What a store must know of a limit. */
+export interface RateLimitPolicy {
+  /**
+   * What tells this limit from all others in the same store, the same after a restart and on every
+   * machine: the name, and for a limit of one route also the route.
+   */
+  readonly id: string;
+  /** The quota's name. */
+  readonly name: string;
+  readonly algorithm: "token-bucket" | "sliding-window";
+  /** Cost units per window. */
+  readonly requests: number;
+  readonly windowMs: number;
+  /** Keys that are kept at most; a store that bounds its memory by other means need not heed it. */
+  readonly maxKeys: number;
+  /** Whether `requestsInForce` moves with the load; token buckets only. */
+  readonly isAdaptive: boolean;
+  /** Cost units per window that are granted at this moment: `requests`, or less under load. */
+  readonly requestsInForce: number;
+}
+
+/** What a store says about one key. */
+export interface RateLimitDecision {
+  readonly isAllowed: boolean;
+  /** Cost units per window in force. */
+  readonly limit: number;
+  /** Whole cost units that would be admitted now. */
+  readonly remaining: number;
+  /** Milliseconds until the whole quota is there again; 0 for an unused key. */
+  readonly resetMs: number;
+  /** Milliseconds after which the same request is admitted; 0 when it was. */
+  readonly retryAfterMs: number;
+  /** Refused only because the limit is reduced under load. */
+  readonly wasReduced: boolean;
+}
+
+/** A value now or later: a store in this process answers at once. */
+export type MaybePromise<Value> = Value | Promise<Value>;
+
+/**
+ * Keeps the counts of limits. The one in memory is used when a configuration names none.
+ *
+ * A store decides and takes in one step; of two requests at once, at most as many are admitted as the
+ * limit has room for. A refused request takes nothing. When a store fails it throws or rejects, and
+ * the limit does what its `onStoreError` says.
+ */
+export interface RateLimitStore {
+  /**
+   * Takes `cost` from the key's quota if it is there. A negative cost gives back what was taken, for
+   * a request that another limit refused.
+   */
+  consume(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision>;
+  /** What `consume` with this cost (1 when not given) would answer, without taking anything. */
+  peek(policy: RateLimitPolicy, key: string, cost?: number): MaybePromise<RateLimitDecision>;
+  /** Forgets what the key has used. */
+  reset(policy: RateLimitPolicy, key: string): MaybePromise<void>;
+  /** Ends connections and timers. */
+  close?(): MaybePromise<void>;
+}
+
+/** One limit's counts in this process's memory. */
+export interface KeyedLimit {
+  consume(key: string, cost: number): RateLimitDecision;
+  peek(key: string, cost: number): RateLimitDecision;
+  giveBack(key: string, cost: number): void;
+  reset(key: string): void;
+  /** Bytes held by its tables. */
+  readonly byteLength: number;
+}
