@@ -8,6 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^cello$/, replacement: source("index.ts") },
       { find: /^cello\/jws$/, replacement: source("jws/index.ts") },
+      { find: /^cello\/(fastify|express|hono|fetch)$/, replacement: source("adapters/$1/index.ts") },
     ],
   },
   test: {

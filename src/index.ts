@@ -1,2 +1,32 @@
-export { ConfigError, type ConfigErrorCode } from "./errors.js";
-export type { Exchange } from "./exchange.ts";
+export { App, type AppOptions } from "./app.js";
+export type { AppHandler, AppRequest, AppRoute, AppRouteOptions, AppTypes } from "./app-types.js";
+export { type Clock, systemClock } from "./clock.js";
+export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
+export { ConfigError, type ConfigErrorCode, SessionTooLargeError, StoreUnavailableError } from "./errors.js";
+export type {
+  RequestEvent,
+  SecurityEventListener,
+  SecurityEventName,
+  SecurityEvents,
+  SessionRejection,
+  TokenRejection,
+} from "./events.js";
+export { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
+export { CSP, type CspHashAlgorithm } from "./headers/csp/builder.js";
+export type { CspFinding, CspSeverity } from "./headers/csp/lint.js";
+export type { JwtClaims } from "./jwt/claims.js";
+export { JwtConfig, type JwtOptions } from "./jwt/config.js";
+export { Jwt, type SignOptions } from "./jwt/jwt.js";
+export { TokenError } from "./jwt/token-error.js";
+export { RateLimitConfig } from "./rate-limit/config.js";
+export { MemoryRateLimitStore } from "./rate-limit/memory-store.js";
+export type { RateLimitState } from "./rate-limit/step.js";
+export type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./rate-limit/store.js";
+export type { RouteSecurityOptions } from "./route-policy.js";
+export type { SecuredRequest } from "./secured-request.js";
+export { Security, type SecurityOptions } from "./security.js";
+export { SessionConfig, type SessionOptions } from "./session/config.js";
+export type { JsonValue } from "./session/json.js";
+export { MemorySessionStore } from "./session/memory-store.js";
+export type { Session } from "./session/session.js";
+export type { SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./session/store.js";

@@ -1,0 +1,79 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { ConfigError, StoreUnavailableError } from "../../errors.js";
+import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { SecuredRequest } from "../../secured-request.js";
+import type { Security } from "../../security.js";
+import { guardResponse, securedRequestOf } from "../node/guarded-response.js";
+import { holdUntilSaved } from "../node/held-response.js";
+import { NodeExchange } from "../node/node-exchange.js";
+import { nextRequestId } from "../request-id.js";
+import { addFields, attach, type SecuredRequestFields } from "./request-fields.js";
+
+export { isSecured, type SecuredIncomingMessage, type SecuredRequestFields } from "./request-fields.js";
+
+declare global {
+  namespace Express {
+    interface Request extends SecuredRequestFields {}
+  }
+}
+
+/** A Connect-style middleware: Express 4 and 5, Polka, Nest, or plain `node:http`. */
+export type ConnectMiddleware = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/**
+ * The security layer as Connect-style middleware. Use it before everything else, so that errors and
+ * unknown paths carry the security headers too.
+ *
+ * @param options what differs for the routes behind this middleware, as an `App`'s route options
+ * @throws ConfigError when the options ask for a protection that is not enabled
+ *
+ * @example
+ * ```ts
+ * const app = express();
+ * app.use(cello(security));
+ * app.get("/me", (request, response) => response.json(request.claims));
+ * ```
+ */
+export function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
+  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"), undefined);
+  return (request, response, next) => {
+    if (securedRequestOf(response) !== undefined) return next(mountedTwice());
+    const url = "originalUrl" in request && typeof request.originalUrl === "string" ? request.originalUrl : request.url;
+    addFields(request);
+    const exchange = new NodeExchange(request, request, nextRequestId(), url ?? "/", security.clientAddresses);
+    const secured = new SecuredRequest(security, policy, exchange);
+    attach(request, secured);
+    guardResponse(response, secured);
+    if (security.sessions !== undefined && !security.sessions.isSynchronous) {
+      holdUntilSaved(response, secured, STORE_UNAVAILABLE);
+    }
+    const result = security.admit(secured);
+    if (result === undefined) return next();
+    if (!(result instanceof Promise)) return refuse(response, result);
+    result.then(
+      (refusal) => (refusal === undefined ? next() : refuse(response, refusal)),
+      (error) => (error instanceof StoreUnavailableError ? refuse(response, STORE_UNAVAILABLE) : next(error)),
+    );
+  };
+}
+
+export default cello;
+
+function refuse(response: ServerResponse, { status, headers, body }: Refusal): void {
+  response.writeHead(status, [...headers]);
+  response.end(body);
+}
+
+function mountedTwice(): ConfigError {
+  return new ConfigError({
+    code: "CELLO_ALREADY_ENABLED",
+    subject: "cello",
+    problem: "two cello() middlewares stand on the way of this request",
+    mend: "use it once for each path; route options go where it is mounted",
+  });
+}

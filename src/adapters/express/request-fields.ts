@@ -1,0 +1,68 @@
+import type { IncomingMessage } from "node:http";
+import type { JwtClaims } from "../../jwt/claims.js";
+import type { RateLimitState } from "../../rate-limit/step.js";
+import type { SecuredRequest } from "../../secured-request.js";
+import type { Session } from "../../session/session.js";
+
+const kSecured = Symbol("cello.express.secured");
+
+/** What the middleware adds to a request. */
+export interface SecuredRequestFields {
+  /** The verified claims; `undefined` where no token was needed and none was sent. */
+  readonly claims: JwtClaims | undefined;
+  /** The raw token that was verified. */
+  readonly token: string | undefined;
+  /** The session of this client. */
+  readonly session: Session;
+  /** This response's CSP nonce, base64. */
+  readonly cspNonce: string;
+  /** The client's address, as `trustProxy` allows to know it. */
+  readonly clientIp: string;
+  /** The state of the tightest limit; `undefined` when no limit applied. */
+  readonly rateLimit: RateLimitState | undefined;
+}
+
+/** A request of a Node server with the fields that the middleware adds. */
+export interface SecuredIncomingMessage extends IncomingMessage, SecuredRequestFields {
+  [kSecured]: SecuredRequest | undefined;
+  method: string;
+  url: string;
+}
+
+const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor => ({
+  configurable: true,
+  enumerable: false,
+  get(this: SecuredIncomingMessage) {
+    const secured = this[kSecured];
+    return secured === undefined ? undefined : read(secured);
+  },
+});
+
+/** One set of getters for all requests: nothing is opened or made until a handler asks. */
+const FIELDS: PropertyDescriptorMap = {
+  [kSecured]: { value: undefined, writable: true },
+  claims: field((secured) => secured.claims),
+  token: field((secured) => secured.token),
+  session: field((secured) => secured.session),
+  cspNonce: field((secured) => secured.cspNonce),
+  clientIp: field((secured) => secured.clientIp),
+  rateLimit: field((secured) => secured.rateLimit),
+};
+
+/** Adds the fields to a request; they answer once {@link attach} has been called. */
+export function addFields(request: IncomingMessage): asserts request is SecuredIncomingMessage {
+  Object.defineProperties(request, FIELDS);
+}
+
+/**
+ * Whether a request has been through the middleware; tells TypeScript that it has its fields.
+ * Express knows by itself; a plain `node:http` handler asks.
+ */
+export function isSecured(request: IncomingMessage): request is SecuredIncomingMessage {
+  return kSecured in request;
+}
+
+/** Ties a request to its way through the pipeline. */
+export function attach(request: SecuredIncomingMessage, secured: SecuredRequest): void {
+  request[kSecured] = secured;
+}

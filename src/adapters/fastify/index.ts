@@ -1,0 +1,41 @@
+import type { FastifyInstance } from "fastify";
+import fp from "fastify-plugin";
+import { ConfigError } from "../../errors.js";
+import type { Security } from "../../security.js";
+import { installSecurity } from "./install.js";
+import "./types.js";
+
+/** Options of the {@link cello} plugin. */
+export interface CelloPluginOptions {
+  /** The compiled policy. */
+  readonly security: Security;
+}
+
+/**
+ * The security layer as a Fastify plugin, for an instance that exists already.
+ *
+ * Register it first and wait for it, so that it sees every route:
+ *
+ * ```ts
+ * await fastify.register(cello, { security });
+ * fastify.get("/me", (request) => request.claims);
+ * ```
+ *
+ * @throws ConfigError when routes were declared before it: their protection would be missing
+ */
+export const cello = fp(
+  async (fastify: FastifyInstance, { security }: CelloPluginOptions) => {
+    if (fastify.printRoutes().trim() !== "(empty tree)") {
+      throw new ConfigError({
+        code: "CELLO_TOO_LATE",
+        subject: "cello",
+        problem: "routes were declared before the plugin was loaded, and would not be protected as they say",
+        mend: "write `await fastify.register(cello, { security })` before the first route",
+      });
+    }
+    installSecurity(fastify, () => security);
+  },
+  { name: "cello", fastify: "5.x" },
+);
+
+export default cello;

@@ -1,0 +1,144 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
+import { StoreUnavailableError } from "../../errors.js";
+import { type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
+import { SecuredRequest } from "../../secured-request.js";
+import type { Security } from "../../security.js";
+import { guardResponse } from "../node/guarded-response.js";
+import { holdUntilSaved } from "../node/held-response.js";
+import { NodeExchange } from "../node/node-exchange.js";
+import { logSecurityEvents } from "./event-log.js";
+import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
+
+const CLOSING: Refusal = refusal({ type: "about:blank", title: "Service Unavailable", status: 503 });
+
+/**
+ * Puts the pipeline into a Fastify instance: in front of every hook that is added later, and around
+ * every response, those of unknown paths and of errors included.
+ *
+ * @param compile gives the policy; called once, when Fastify is ready
+ */
+export function installSecurity(fastify: FastifyInstance, compile: () => Security): void {
+  const routes: RegisteredRoute[] = [];
+  let installed: Security | undefined;
+  let isClosing = false;
+
+  decorateRequests(fastify);
+  fastify.addHook("onRoute", (options) => {
+    const route = registerRoute(options);
+    // Routes that come with the first requests (Fastify allows none) or with later plugins.
+    if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.pattern);
+    routes.push(route);
+  });
+  fastify.addHook("onReady", (done) => {
+    const security = compile();
+    for (const route of routes) route.policy ??= security.compileRoute(route.security, route.pattern);
+    logSecurityEvents(fastify.log, security.events);
+    installed = security;
+    done();
+  });
+  fastify.addHook("preClose", (done) => {
+    isClosing = true;
+    done();
+  });
+  fastify.addHook("onClose", async () => {
+    await installed?.close();
+  });
+  fastify.addHook("onRequest", (request, reply, done) => {
+    const security = installed ?? compile();
+    const route = request.routeOptions.config[kRoute];
+    const secured = secure(security, route?.policy ?? security.defaultRoute, request, reply);
+    if (isClosing) return refuse(reply, CLOSING);
+    const result = security.admit(secured);
+    if (result === undefined) return done();
+    if (!(result instanceof Promise)) return refuse(reply, result);
+    result.then(
+      (settled) => (settled === undefined ? done() : refuse(reply, settled)),
+      (error: Error) => (error instanceof StoreUnavailableError ? refuse(reply, STORE_UNAVAILABLE) : done(error)),
+    );
+  });
+}
+
+/** Ties a Fastify request, its response and the policy together. */
+export function secure(
+  security: Security,
+  policy: RoutePolicy,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): SecuredRequest {
+  const { raw } = request;
+  const exchange = new NodeExchange(raw, request, request.id, raw.url ?? "/", security.clientAddresses);
+  const secured = new SecuredRequest(security, policy, exchange);
+  request[kSecured] = secured;
+  guardResponse(reply.raw, secured);
+  if (security.sessions !== undefined && !security.sessions.isSynchronous) {
+    holdUntilSaved(reply.raw, secured, STORE_UNAVAILABLE);
+  }
+  return secured;
+}
+
+/** Answers with a prepared refusal, through Fastify, so that its hooks and logs see it. */
+export function refuse(reply: FastifyReply, { status, headers, body }: Refusal): void {
+  // The body is text already. With a serializer of its own, Fastify leaves the media type as it is.
+  reply.code(status).serializer(asItIs);
+  for (let index = 0; index < headers.length; index += 2) reply.header(headers[index] ?? "", headers[index + 1]);
+  reply.send(body);
+}
+
+/** The serializer of what is serialized already. */
+export function asItIs(payload: string): string {
+  return payload;
+}
+
+/** Getters on the prototype of requests: they cost nothing until a handler asks. */
+function decorateRequests(fastify: FastifyInstance): void {
+  fastify.decorateRequest(kSecured, undefined);
+  fastify.decorateRequest("claims", {
+    getter(this: FastifyRequest) {
+      return this[kSecured]?.claims;
+    },
+  });
+  fastify.decorateRequest("token", {
+    getter(this: FastifyRequest) {
+      return this[kSecured]?.token;
+    },
+  });
+  fastify.decorateRequest("session", {
+    getter(this: FastifyRequest) {
+      return securedOf(this).session;
+    },
+  });
+  fastify.decorateRequest("cspNonce", {
+    getter(this: FastifyRequest) {
+      return securedOf(this).cspNonce;
+    },
+  });
+  fastify.decorateRequest("clientIp", {
+    getter(this: FastifyRequest) {
+      return this[kSecured]?.clientIp ?? this.ip;
+    },
+  });
+  fastify.decorateRequest("rateLimit", {
+    getter(this: FastifyRequest) {
+      return this[kSecured]?.rateLimit;
+    },
+  });
+}
+
+function securedOf(request: FastifyRequest): SecuredRequest {
+  const secured = request[kSecured];
+  if (secured === undefined) throw new Error("this request has not reached the security layer yet");
+  return secured;
+}
+
+function registerRoute(options: RouteOptions): RegisteredRoute {
+  const method = Array.isArray(options.method) ? options.method.join(",") : options.method;
+  const route: RegisteredRoute = {
+    security: readRouteSecurity(options, `${method} ${options.url}`),
+    pattern: options.url,
+    policy: undefined,
+  };
+  // A copy: the same config object may be given to several routes.
+  options.config = { ...options.config, [kRoute]: route };
+  return route;
+}

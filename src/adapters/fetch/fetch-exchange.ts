@@ -1,0 +1,82 @@
+import type { ClientAddressResolver } from "../../client-address/client-address.js";
+import type { Exchange, HostRequest } from "../../exchange.js";
+import { nextRequestId } from "../request-id.js";
+
+/** A request of the Fetch standard, as the pipeline sees it. */
+export class FetchExchange implements Exchange {
+  readonly requestId = nextRequestId();
+  readonly #raw: Request;
+  readonly #addresses: ClientAddressResolver;
+  #clientIp: string | undefined = undefined;
+  #request: HostRequest | undefined = undefined;
+
+  /**
+   * @param peerAddress the address at the other end of the socket, when the runtime tells
+   */
+  constructor(
+    raw: Request,
+    readonly peerAddress: string | undefined,
+    addresses: ClientAddressResolver,
+  ) {
+    this.#raw = raw;
+    this.#addresses = addresses;
+  }
+
+  get method(): string {
+    return this.#raw.method;
+  }
+
+  /** The request as the functions of a configuration see it, in the form of Node's. */
+  get request(): HostRequest {
+    this.#request ??= {
+      method: this.#raw.method,
+      url: this.#raw.url.slice(originLength(this.#raw.url)),
+      headers: Object.fromEntries(this.#raw.headers),
+      clientIp: this.clientIp,
+    };
+    return this.#request;
+  }
+
+  get rawPath(): string {
+    const url = this.#raw.url;
+    const start = originLength(url);
+    const end = url.slice(start).search(/[?#]/);
+    return end === -1 ? url.slice(start) : url.slice(start, start + end);
+  }
+
+  get clientIp(): string {
+    this.#clientIp ??= this.#addresses.resolve(this.peerAddress, this.header("x-forwarded-for"));
+    return this.#clientIp;
+  }
+
+  get isSecure(): boolean {
+    const forwarded = this.#forwarded("x-forwarded-proto");
+    return forwarded === undefined ? this.#raw.url.startsWith("https:") : forwarded.toLowerCase() === "https";
+  }
+
+  get host(): string | undefined {
+    return this.#forwarded("x-forwarded-host") ?? this.header("host") ?? new URL(this.#raw.url).host;
+  }
+
+  header(name: string): string | undefined {
+    return this.#raw.headers.get(name) ?? undefined;
+  }
+
+  /** `Headers` joins fields that were sent twice; the joined value is then refused for its comma. */
+  headerCount(name: string): number {
+    return this.#raw.headers.has(name) ? 1 : 0;
+  }
+
+  /** What the nearest proxy says, when it is one that may speak for the client. */
+  #forwarded(name: string): string | undefined {
+    const value = this.header(name);
+    if (value === undefined || !this.#addresses.isTrusted(this.peerAddress)) return undefined;
+    return value.slice(value.lastIndexOf(",") + 1).trim();
+  }
+}
+
+/** Where the path begins in an absolute URL. */
+function originLength(url: string): number {
+  const slash = url.indexOf("/", url.indexOf("://") + 3);
+  return slash === -1 ? url.length : slash;
+}

@@ -1,0 +1,63 @@
+import { StoreUnavailableError } from "../../errors.js";
+import { type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { SecuredRequest } from "../../secured-request.js";
+import type { Security } from "../../security.js";
+import { FetchExchange } from "./fetch-exchange.js";
+import { peerAddressOf } from "./peer-address.js";
+import { completeResponse, refusalResponse } from "./secured-response.js";
+
+/** Options of {@link secure}: a route's security options, and what the runtime does not tell. */
+export interface SecureOptions<HostArguments extends readonly unknown[]> extends RouteSecurityOptions {
+  /** The address at the other end of the socket, for runtimes that tell it in their own way. */
+  readonly peerAddress?: ((request: Request, ...host: HostArguments) => string | undefined) | undefined;
+  /** Answers an error of the handler. Default: it is written to `console.error`, the client gets a bare 500. */
+  readonly onError?: ((error: unknown, request: Request) => Response | Promise<Response>) | undefined;
+}
+
+/** A handler behind the security layer; the second argument carries claims, session and the rest. */
+export type SecuredFetchHandler<HostArguments extends readonly unknown[]> = (
+  request: Request,
+  secured: SecuredRequest,
+  ...host: HostArguments
+) => Response | Promise<Response>;
+
+const SERVER_ERROR: Refusal = refusal({ type: "about:blank", title: "Internal Server Error", status: 500 });
+
+/**
+ * Puts the security layer around a handler of the Fetch standard: Bun, Deno, Workers, anything that
+ * takes a `Request` and gives a `Response`.
+ *
+ * @throws ConfigError when the options ask for a protection that is not enabled
+ *
+ * @example
+ * ```ts
+ * export default { fetch: secure(security, (request, { claims }) => Response.json({ sub: claims?.sub })) };
+ * ```
+ */
+export function secure<HostArguments extends readonly unknown[]>(
+  security: Security,
+  handler: SecuredFetchHandler<HostArguments>,
+  options: SecureOptions<HostArguments> = {},
+): (request: Request, ...host: HostArguments) => Promise<Response> {
+  const policy = security.compileRoute(readRouteSecurity(options, "behind secure()"), undefined);
+  const { onError = reportError } = options;
+  return async (request, ...host) => {
+    const peer =
+      options.peerAddress === undefined ? peerAddressOf(request, host) : options.peerAddress(request, ...host);
+    const secured = new SecuredRequest(security, policy, new FetchExchange(request, peer, security.clientAddresses));
+    const answer = async (): Promise<Response> => {
+      const denied = await security.admit(secured);
+      return denied === undefined ? await handler(request, secured, ...host) : refusalResponse(denied);
+    };
+    const response = await answer().catch((error: unknown) =>
+      error instanceof StoreUnavailableError ? refusalResponse(STORE_UNAVAILABLE) : onError(error, request),
+    );
+    return completeResponse(response, secured);
+  };
+}
+
+function reportError(error: unknown): Response {
+  console.error(error);
+  return refusalResponse(SERVER_ERROR);
+}

@@ -1,0 +1,29 @@
+/**
+ * The address at the other end of the socket, as the runtimes tell it in the arguments behind the
+ * request: Bun's server (`requestIP`), Deno's connection info (`remoteAddr`), and the Node server
+ * that Hono uses (`incoming`).
+ *
+ * Runtimes behind a platform's own proxy (Cloudflare Workers) tell it in a header only; there the
+ * application gives a `peerAddress` function.
+ */
+export function peerAddressOf(request: Request, hostArguments: readonly unknown[]): string | undefined {
+  for (const argument of hostArguments) {
+    if (!isRecord(argument)) continue;
+    if (typeof argument.requestIP === "function") {
+      const answer: unknown = argument.requestIP(request);
+      if (isRecord(answer) && typeof answer.address === "string") return answer.address;
+    }
+    const remote = argument.remoteAddr;
+    if (isRecord(remote) && typeof remote.hostname === "string") return remote.hostname;
+    const incoming = argument.incoming;
+    if (isRecord(incoming) && isRecord(incoming.socket)) {
+      const address = incoming.socket.remoteAddress;
+      if (typeof address === "string") return address;
+    }
+  }
+  return undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}

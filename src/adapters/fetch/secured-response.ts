@@ -1,0 +1,45 @@
+import { StoreUnavailableError } from "../../errors.js";
+import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { securityLines } from "../../response-head.js";
+import type { SecuredRequest } from "../../secured-request.js";
+
+/**
+ * Saves the session and completes the head of a response. What the handler set itself wins; cookies
+ * are added to cookies. A session that cannot be saved turns the answer into a refusal: the client
+ * must not be told of a login that was not stored.
+ */
+export async function completeResponse(response: Response, request: SecuredRequest): Promise<Response> {
+  const session = request.openedSession;
+  let cookie: string | undefined;
+  try {
+    cookie = session && (await request.security.sessions?.commit(session));
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error;
+    return withLines(refusalResponse(STORE_UNAVAILABLE), request, undefined);
+  }
+  return withLines(response, request, cookie);
+}
+
+/** A prepared refusal as a response. */
+export function refusalResponse({ status, headers, body }: Refusal): Response {
+  const list = new Headers();
+  for (let index = 0; index < headers.length; index += 2) list.append(headers[index] ?? "", headers[index + 1] ?? "");
+  return new Response(body, { status, headers: list });
+}
+
+function withLines(response: Response, request: SecuredRequest, cookie: string | undefined): Response {
+  if (request.arrivedAtMs !== 0) {
+    request.security.load.record(request.security.clock.monotonicMs() - request.arrivedAtMs);
+  }
+  // A copy: the headers of a redirect or of a fetched response cannot be changed.
+  const headers = new Headers(response.headers);
+  for (const name of request.route.headers?.removed ?? []) headers.delete(name);
+  const lines = securityLines(request, cookie);
+  for (let index = 0; index < lines.length; index += 2) {
+    const name = lines[index] ?? "";
+    const value = lines[index + 1] ?? "";
+    if (name === "Set-Cookie") headers.append(name, value);
+    else if (!headers.has(name)) headers.set(name, value);
+  }
+  return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
+}

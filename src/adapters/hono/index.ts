@@ -1,0 +1,89 @@
+import type { MiddlewareHandler } from "hono";
+import { StoreUnavailableError } from "../../errors.js";
+import type { JwtClaims } from "../../jwt/claims.js";
+import { STORE_UNAVAILABLE } from "../../problem.js";
+import type { RateLimitState } from "../../rate-limit/step.js";
+import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { SecuredRequest } from "../../secured-request.js";
+import type { Security } from "../../security.js";
+import type { Session } from "../../session/session.js";
+import { FetchExchange } from "../fetch/fetch-exchange.js";
+import { peerAddressOf } from "../fetch/peer-address.js";
+import { completeResponse, refusalResponse } from "../fetch/secured-response.js";
+
+/** What the middleware puts into Hono's context: `context.get("claims")`. */
+export interface CelloVariables {
+  /** The verified claims; `undefined` where no token was needed and none was sent. */
+  claims: JwtClaims | undefined;
+  /** The raw token that was verified. */
+  token: string | undefined;
+  /** The session of this client; `undefined` when sessions are not enabled. */
+  session: Session;
+  /** This response's CSP nonce, base64. */
+  cspNonce: string;
+  /** The client's address, as `trustProxy` allows to know it. */
+  clientIp: string;
+  /** The state of the tightest limit; `undefined` when no limit applied. */
+  rateLimit: RateLimitState | undefined;
+}
+
+/** Options of {@link cello}: a route's security options, and what the runtime does not tell. */
+export interface CelloHonoOptions extends RouteSecurityOptions {
+  /** The address at the other end of the socket, for runtimes that tell it in their own way. */
+  readonly peerAddress?: ((request: Request, environment: unknown) => string | undefined) | undefined;
+}
+
+/**
+ * The security layer as Hono middleware. Use it before everything else.
+ *
+ * @throws ConfigError when the options ask for a protection that is not enabled
+ *
+ * @example
+ * ```ts
+ * const app = new Hono<{ Variables: CelloVariables }>();
+ * app.use(cello(security));
+ * app.get("/me", (context) => context.json(context.get("claims")));
+ * ```
+ */
+export function cello(
+  security: Security,
+  options: CelloHonoOptions = {},
+): MiddlewareHandler<{ Variables: CelloVariables }> {
+  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"), undefined);
+  const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
+  return async (context, next) => {
+    const { raw } = context.req;
+    const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses);
+    const secured = new SecuredRequest(security, policy, exchange);
+    try {
+      const denied = await security.admit(secured);
+      if (denied === undefined) {
+        setVariables(context, secured);
+        await next();
+      } else {
+        context.res = refusalResponse(denied);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError)) throw error;
+      context.res = refusalResponse(STORE_UNAVAILABLE);
+    }
+    const completed = await completeResponse(context.res, secured);
+    // Hono copies the old response's headers into a new one that is assigned over it.
+    context.res = undefined;
+    context.res = completed;
+  };
+}
+
+export default cello;
+
+function setVariables(
+  context: Parameters<MiddlewareHandler<{ Variables: CelloVariables }>>[0],
+  secured: SecuredRequest,
+) {
+  context.set("claims", secured.claims);
+  context.set("token", secured.token);
+  if (secured.security.sessions !== undefined) context.set("session", secured.session);
+  context.set("cspNonce", secured.cspNonce);
+  context.set("clientIp", secured.clientIp);
+  context.set("rateLimit", secured.rateLimit);
+}

@@ -1,0 +1,82 @@
+import type { IncomingMessage } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
+import { TLSSocket } from "node:tls";
+import type { ClientAddressResolver } from "../../client-address/client-address.js";
+import type { Exchange, HostRequest } from "../../exchange.js";
+
+/** A request of Node's HTTP/1 or HTTP/2 server. */
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+
+/** A request of a Node server, as the pipeline sees it. */
+export class NodeExchange implements Exchange {
+  readonly method: string;
+  #clientIp: string | undefined = undefined;
+  readonly #raw: NodeRequest;
+  readonly #url: string;
+  readonly #addresses: ClientAddressResolver;
+
+  /**
+   * @param raw Node's request
+   * @param request the host's own request object (Fastify's, Express's or Node's)
+   * @param url the whole request target, before a router cut its mount path off
+   */
+  constructor(
+    raw: NodeRequest,
+    readonly request: HostRequest,
+    readonly requestId: string,
+    url: string,
+    addresses: ClientAddressResolver,
+  ) {
+    this.method = raw.method ?? "GET";
+    this.#raw = raw;
+    this.#url = url;
+    this.#addresses = addresses;
+  }
+
+  get rawPath(): string {
+    const query = this.#url.indexOf("?");
+    return query === -1 ? this.#url : this.#url.slice(0, query);
+  }
+
+  get peerAddress(): string | undefined {
+    return this.#raw.socket.remoteAddress;
+  }
+
+  get clientIp(): string {
+    this.#clientIp ??= this.#addresses.resolve(this.peerAddress, this.header("x-forwarded-for"));
+    return this.#clientIp;
+  }
+
+  get isSecure(): boolean {
+    const forwarded = this.#forwarded("x-forwarded-proto");
+    if (forwarded !== undefined) return forwarded.toLowerCase() === "https";
+    return this.#raw.socket instanceof TLSSocket;
+  }
+
+  get host(): string | undefined {
+    return this.#forwarded("x-forwarded-host") ?? this.header(":authority") ?? this.header("host");
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#raw.headers[name];
+    return typeof value === "object" ? value.join(", ") : value;
+  }
+
+  headerCount(name: string): number {
+    const { rawHeaders } = this.#raw;
+    let count = 0;
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const candidate = rawHeaders[index];
+      if (candidate?.length === name.length && candidate.toLowerCase() === name) count++;
+    }
+    return count;
+  }
+
+  /** What the nearest proxy says, when it is one that may speak for the client. */
+  #forwarded(name: string): string | undefined {
+    const value = this.header(name);
+    if (value === undefined || !this.#addresses.isTrusted(this.peerAddress)) return undefined;
+    // Each proxy appends its own word: the last one is that of the proxy at the other end of the socket.
+    return value.slice(value.lastIndexOf(",") + 1).trim();
+  }
+}

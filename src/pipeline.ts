@@ -1,0 +1,141 @@
+import type { TokenRejection } from "./events.js";
+import type { VerifiedToken } from "./jwt/authenticator.js";
+import { decodePath } from "./path-patterns.js";
+import type { Refusal } from "./problem.js";
+import { mergeOutcomes, type RateLimitOutcome, type RateLimitStep } from "./rate-limit/step.js";
+import type { SecuredRequest } from "./secured-request.js";
+import type { SecurityPolicy } from "./security-policy.js";
+
+/** What a step says: `undefined` lets the request pass. A promise only where a store must be asked. */
+export type StepResult = Refusal | undefined | Promise<Refusal | undefined>;
+
+/** One step: does its part for a request and lets it pass or refuses it. */
+export type Step = (request: SecuredRequest) => StepResult;
+
+/**
+ * The order of the pipeline, with the steps left out that nothing was enabled for.
+ *
+ * Cheap refusals come first: a flood that a limit stops never reaches a signature. The security
+ * headers need no step, they are written with the head of every response, refusals included; a
+ * session in its cookie needs none either, it is opened when the handler first touches it.
+ */
+export function compileSteps(security: SecurityPolicy): readonly Step[] {
+  const steps: Step[] = [limitClient];
+  if (security.sessions !== undefined && !security.sessions.isSynchronous) steps.push(loadSession);
+  if (security.authenticator !== undefined) steps.push(authenticate);
+  steps.push(limitIdentity);
+  if (security.csrf !== undefined) steps.push(checkOrigin);
+  if (security.authenticator !== undefined) steps.push(checkGrants);
+  return Object.freeze(steps);
+}
+
+/**
+ * Takes a request through the steps until one refuses it; synchronous as long as every step is.
+ *
+ * @returns the refusal to answer with, or `undefined` when the handler may run
+ */
+export function admit(steps: readonly Step[], request: SecuredRequest, from = 0): StepResult {
+  for (let index = from; index < steps.length; index++) {
+    const result = steps[index]?.(request);
+    if (result === undefined) continue;
+    if (!(result instanceof Promise)) return result;
+    return result.then((refusal) => refusal ?? admit(steps, request, index + 1));
+  }
+  return undefined;
+}
+
+function limitClient(request: SecuredRequest): StepResult {
+  const limits = request.route.clientLimits;
+  if (limits.isEmpty) return undefined;
+  const outcome = limits.check(request.exchange, request.exchange.request, undefined, pathFor(limits, request));
+  if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));
+  return applyLimits(request, outcome);
+}
+
+function limitIdentity(request: SecuredRequest): StepResult {
+  const limits = request.route.identityLimits;
+  if (limits.isEmpty) return undefined;
+  const outcome = limits.check(
+    request.exchange,
+    request.exchange.request,
+    request.verified?.claims.sub,
+    pathFor(limits, request),
+  );
+  if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));
+  return applyLimits(request, outcome);
+}
+
+/** The decoded path, where a limit excludes paths. */
+function pathFor(limits: RateLimitStep, request: SecuredRequest): string | undefined {
+  return limits.readsPath ? decodePath(request.exchange.rawPath) : undefined;
+}
+
+function applyLimits(request: SecuredRequest, outcome: RateLimitOutcome | undefined): Refusal | undefined {
+  if (outcome === undefined) return undefined;
+  request.limits = request.limits === undefined ? outcome : mergeOutcomes(request.limits, outcome);
+  return outcome.refusal;
+}
+
+/** A session in an asynchronous store is loaded before the handler, because reading it is not. */
+function loadSession(request: SecuredRequest): StepResult {
+  const opened = request.security.sessions?.open(request.exchange);
+  if (!(opened instanceof Promise)) {
+    request.openedSession = opened;
+    return undefined;
+  }
+  return opened.then((session) => {
+    request.openedSession = session;
+    return undefined;
+  });
+}
+
+function authenticate(request: SecuredRequest): StepResult {
+  const { authenticator } = request.security;
+  if (authenticator === undefined || request.auth === false) return undefined;
+  const answer = authenticator.authenticate(request.exchange);
+  if (answer instanceof Promise) return answer.then((settled) => judgeToken(request, settled));
+  return judgeToken(request, answer);
+}
+
+function judgeToken(request: SecuredRequest, answer: VerifiedToken | TokenRejection | undefined): Refusal | undefined {
+  const { authenticator } = request.security;
+  if (answer === undefined) {
+    return request.auth === "required" && !isPreflight(request) ? authenticator?.missing : undefined;
+  }
+  if (answer === "keys_unavailable") return authenticator?.unavailable;
+  if (typeof answer === "string") return authenticator?.invalid;
+  request.verified = answer;
+  return undefined;
+}
+
+/**
+ * A browser asks before it sends a cross-origin request, and sends no credentials with the question
+ * (Fetch, "CORS-preflight fetch"): who answers it must not ask for a token. A route that says
+ * `auth: "required"` itself is asking for one all the same.
+ */
+function isPreflight(request: SecuredRequest): boolean {
+  const { exchange } = request;
+  return (
+    exchange.method === "OPTIONS" &&
+    !request.route.requiresToken &&
+    exchange.header("access-control-request-method") !== undefined &&
+    exchange.header("origin") !== undefined
+  );
+}
+
+function checkOrigin(request: SecuredRequest): StepResult {
+  const { csrf, sessions } = request.security;
+  if (csrf === undefined || request.route.csrf === "never") return undefined;
+  const isCovered = request.route.csrf === "always" || sessions?.carriesCookie(request.exchange) === true;
+  return isCovered && !csrf.allows(request.exchange) ? csrf.refusal : undefined;
+}
+
+function checkGrants(request: SecuredRequest): StepResult {
+  const { scopes, roles, insufficientScope } = request.route;
+  if (insufficientScope === undefined) return undefined;
+  const token = request.verified;
+  if (token === undefined) return request.security.authenticator?.missing;
+  const hasScopes = scopes.every((scope) => token.scopes.has(scope));
+  const hasRole = roles.length === 0 || roles.some((role) => token.roles.has(role));
+  return hasScopes && hasRole ? undefined : insufficientScope;
+}

@@ -1,0 +1,206 @@
+import { ConfigFields, describe } from "./config-fields.js";
+import { ConfigError } from "./errors.js";
+import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
+import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
+import type { PathPatterns } from "./path-patterns.js";
+import type { Refusal } from "./problem.js";
+import { RateLimitConfig } from "./rate-limit/config.js";
+import { RateLimitStep } from "./rate-limit/step.js";
+import type { SecurityPolicy } from "./security-policy.js";
+
+/** What a route may say about its own protection; every field adds to or overrides the app's. */
+export interface RouteSecurityOptions {
+  /**
+   * Whether the route needs a token: `"required"`, `"optional"` (a request without one passes, a
+   * bad one is refused) or `false` (tokens are not looked at). Default: as the app.
+   */
+  readonly auth?: "required" | "optional" | false | undefined;
+  /**
+   * Limits of this route. One with the `name` of an app's limit takes its place here, others are
+   * added to the app's; `false` switches all limits off.
+   */
+  readonly rateLimit?: RateLimitConfig | readonly RateLimitConfig[] | false | undefined;
+  /** Header fields that differ on this route, or `false` for none at all. */
+  readonly securityHeaders?: SecurityHeadersOptions | SecurityHeadersConfig | false | undefined;
+  /** Scopes that the token must all have (RFC 6750 section 3: 403 `insufficient_scope`). */
+  readonly scopes?: readonly string[] | undefined;
+  /** Roles of which the token must have at least one. */
+  readonly roles?: readonly string[] | undefined;
+  /** `false` switches the check for cross-site requests off, for routes that no browser form may reach. */
+  readonly csrf?: boolean | undefined;
+}
+
+/** The names of the fields of {@link RouteSecurityOptions}. */
+export const ROUTE_SECURITY_FIELDS = Object.freeze([
+  "auth",
+  "rateLimit",
+  "securityHeaders",
+  "scopes",
+  "roles",
+  "csrf",
+] as const);
+
+/** {@link RouteSecurityOptions}, checked. */
+export interface RouteSecurity {
+  readonly auth: "required" | "optional" | false | undefined;
+  readonly rateLimit: readonly RateLimitConfig[] | false | undefined;
+  readonly securityHeaders: SecurityHeadersConfig | SecurityHeadersOptions | false | undefined;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly csrf: boolean | undefined;
+}
+
+/** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
+export interface RoutePolicy {
+  readonly headers: CompiledSecurityHeaders | undefined;
+  readonly auth: "required" | "optional" | false;
+  /** Whether the route itself says that it needs a token. */
+  readonly requiresToken: boolean;
+  /** Paths that need no token, where the path decides and not the route alone. */
+  readonly excludedPaths: PathPatterns | undefined;
+  readonly clientLimits: RateLimitStep;
+  readonly identityLimits: RateLimitStep;
+  readonly csrf: "always" | "with-session-cookie" | "never";
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly insufficientScope: Refusal | undefined;
+}
+
+/**
+ * Checks the security options of a route.
+ *
+ * @param options the route's options; fields that are not ours are ignored
+ * @param route method and path, for messages
+ * @throws ConfigError naming the route and the field
+ */
+export function readRouteSecurity(options: RouteSecurityOptions, route: string): RouteSecurity {
+  const own: Record<string, unknown> = {};
+  for (const field of ROUTE_SECURITY_FIELDS) own[field] = options[field];
+  const fields = new ConfigFields(`route ${route}`, own, ROUTE_SECURITY_FIELDS);
+  return Object.freeze({
+    auth: fields.oneOf("auth", ["required", "optional", false] satisfies RouteSecurityOptions["auth"][], undefined),
+    rateLimit: readRateLimits(fields),
+    securityHeaders: readSecurityHeaders(fields, options),
+    scopes: fields.strings("scopes") ?? [],
+    roles: fields.strings("roles") ?? [],
+    csrf: fields.boolean("csrf", undefined),
+  });
+}
+
+function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
+  const value = fields.raw("rateLimit");
+  if (value === undefined || value === false) return value;
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const limits: RateLimitConfig[] = [];
+  for (const entry of list) {
+    if (!(entry instanceof RateLimitConfig)) {
+      fields.fail(
+        "CELLO_WRONG_TYPE",
+        "rateLimit",
+        `must be a RateLimitConfig, a list of them or false, got ${describe(entry)}`,
+        "make one with RateLimitConfig.tokenBucket({ ... })",
+      );
+    }
+    if (limits.some((limit) => limit.name === entry.name)) {
+      fields.fail(
+        "CELLO_CONFLICT",
+        "rateLimit",
+        `two limits are named "${entry.name}"`,
+        "give each limit of a route its own name",
+      );
+    }
+    limits.push(entry);
+  }
+  return limits;
+}
+
+function readSecurityHeaders(fields: ConfigFields, options: RouteSecurityOptions): RouteSecurity["securityHeaders"] {
+  const value = options.securityHeaders;
+  if (value === undefined || value === false || value instanceof SecurityHeadersConfig) return value;
+  if (typeof value !== "object" || value === null) {
+    fields.fail(
+      "CELLO_WRONG_TYPE",
+      "securityHeaders",
+      `must be header fields or false, got ${describe(value)}`,
+      "write { csp: ... } or false",
+    );
+  }
+  // Built once here so that a mistake in it is an error of the route, at the line that registers it.
+  new SecurityHeadersConfig(value);
+  return value;
+}
+
+/**
+ * Compiles a route's protection from its own options and the application's.
+ *
+ * @param pattern the pattern of the route; `undefined` for a path without a route
+ * @throws ConfigError when the route asks for something that is not enabled
+ */
+export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pattern: string | undefined): RoutePolicy {
+  const name = pattern ?? "without a path";
+  requireEnabled(security, route, name);
+  const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
+  const hasGrants = route.scopes.length > 0 || route.roles.length > 0;
+  return Object.freeze({
+    headers: compileHeaders(security, route),
+    ...compileAuthentication(security, route, pattern),
+    clientLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client")),
+    identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
+    csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
+    scopes: route.scopes,
+    roles: route.roles,
+    insufficientScope: hasGrants ? security.authenticator?.insufficientScope(route.scopes, route.roles) : undefined,
+  });
+}
+
+function compileAuthentication(
+  security: SecurityPolicy,
+  route: RouteSecurity,
+  pattern: string | undefined,
+): Pick<RoutePolicy, "auth" | "requiresToken" | "excludedPaths"> {
+  const config = security.jwt?.config;
+  const requiresToken = route.auth === "required";
+  if (config === undefined) return { auth: false, requiresToken, excludedPaths: undefined };
+  if (route.auth !== undefined) return { auth: route.auth, requiresToken, excludedPaths: undefined };
+  const auth = config.required ? "required" : "optional";
+  const { excludedPaths } = config;
+  const isExcluded = pattern === undefined ? undefined : excludedPaths.matchesRoute(pattern);
+  if (isExcluded === true) return { auth: false, requiresToken, excludedPaths: undefined };
+  const isDecidedByPath = isExcluded === undefined && !excludedPaths.isEmpty;
+  return { auth, requiresToken, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
+}
+
+function compileHeaders(security: SecurityPolicy, route: RouteSecurity): CompiledSecurityHeaders | undefined {
+  const { securityHeaders } = route;
+  if (securityHeaders === false) return undefined;
+  if (securityHeaders instanceof SecurityHeadersConfig) return compileSecurityHeaders(securityHeaders);
+  if (securityHeaders === undefined) return security.headers;
+  const base = security.securityHeaders;
+  return compileSecurityHeaders(
+    base === undefined ? new SecurityHeadersConfig(securityHeaders) : base.extend(securityHeaders),
+  );
+}
+
+/** A lock that a route asks for and nobody switched on must not stand open silently. */
+function requireEnabled(security: SecurityPolicy, route: RouteSecurity, name: string): void {
+  const needsTokens = route.auth === "required" || route.scopes.length > 0 || route.roles.length > 0;
+  if (needsTokens && security.jwt === undefined) {
+    const field = route.scopes.length > 0 ? "scopes" : route.roles.length > 0 ? "roles" : "auth";
+    throw new ConfigError({
+      code: "CELLO_NOT_ENABLED",
+      subject: `route ${name}`,
+      field,
+      problem: "needs tokens, and JWT is not enabled",
+      mend: "call enableJwt, or leave the field out",
+    });
+  }
+  if (route.auth === false && (route.scopes.length > 0 || route.roles.length > 0)) {
+    throw new ConfigError({
+      code: "CELLO_CONFLICT",
+      subject: `route ${name}`,
+      field: "auth",
+      problem: "is false, and the route asks for scopes or roles",
+      mend: "leave auth out, or the scopes and roles",
+    });
+  }
+}

@@ -1,0 +1,87 @@
+import { ConfigError } from "./errors.js";
+import type { Exchange } from "./exchange.js";
+import { createNonce } from "./headers/csp/nonce.js";
+import type { VerifiedToken } from "./jwt/authenticator.js";
+import { decodePath } from "./path-patterns.js";
+import type { RateLimitOutcome, RateLimitState } from "./rate-limit/step.js";
+import type { RoutePolicy } from "./route-policy.js";
+import type { SecurityPolicy } from "./security-policy.js";
+import type { Session } from "./session/session.js";
+
+/**
+ * One request on its way through the pipeline: what the steps found out, and what its handler sees
+ * as `request.claims`, `request.session` and so on.
+ */
+export class SecuredRequest {
+  /** The verified token, when there is one. */
+  verified: VerifiedToken | undefined = undefined;
+  /** What the limits decided, when any applied. */
+  limits: RateLimitOutcome | undefined = undefined;
+  /** The session, once it was opened. */
+  openedSession: Session | undefined = undefined;
+  /** When the request arrived, in milliseconds of the monotonic clock; 0 when nobody measures. */
+  readonly arrivedAtMs: number;
+  #nonce: string | undefined = undefined;
+
+  constructor(
+    readonly security: SecurityPolicy,
+    readonly route: RoutePolicy,
+    readonly exchange: Exchange,
+  ) {
+    this.arrivedAtMs = security.rateLimits.isAdaptive ? security.clock.monotonicMs() : 0;
+  }
+
+  /** Whether this request needs a token; `false`: tokens are not looked at. */
+  get auth(): RoutePolicy["auth"] {
+    const { auth, excludedPaths } = this.route;
+    if (excludedPaths === undefined) return auth;
+    const path = decodePath(this.exchange.rawPath);
+    return path !== undefined && excludedPaths.matches(path) ? false : auth;
+  }
+
+  get claims(): VerifiedToken["claims"] | undefined {
+    return this.verified?.claims;
+  }
+
+  get token(): string | undefined {
+    return this.verified?.token;
+  }
+
+  get clientIp(): string {
+    return this.exchange.clientIp;
+  }
+
+  /** The state of the tightest limit; `undefined` when no limit applied. */
+  get rateLimit(): RateLimitState | undefined {
+    return this.limits?.state;
+  }
+
+  /** This response's CSP nonce, made at first use. */
+  get cspNonce(): string {
+    this.#nonce ??= createNonce();
+    return this.#nonce;
+  }
+
+  /**
+   * The session, opened at first use.
+   *
+   * @throws ConfigError when sessions are not enabled
+   */
+  get session(): Session {
+    if (this.openedSession !== undefined) return this.openedSession;
+    const opened = this.security.sessions?.open(this.exchange);
+    if (opened === undefined || opened instanceof Promise) {
+      throw new ConfigError({
+        code: "CELLO_NOT_ENABLED",
+        subject: "request.session",
+        problem: opened === undefined ? "sessions are not enabled" : "this session is still being loaded",
+        mend:
+          opened === undefined
+            ? "enable them with a SessionConfig at start-up"
+            : "use it in the handler or in a hook that runs after the security layer",
+      });
+    }
+    this.openedSession = opened;
+    return opened;
+  }
+}

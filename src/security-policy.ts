@@ -1,0 +1,31 @@
+import type { ClientAddressResolver } from "./client-address/client-address.js";
+import type { Clock } from "./clock.js";
+import type { CsrfProtection } from "./csrf/decision.js";
+import type { EventHub } from "./events.js";
+import type { CompiledSecurityHeaders } from "./headers/compile.js";
+import type { SecurityHeadersConfig } from "./headers/config.js";
+import type { TokenAuthenticator } from "./jwt/authenticator.js";
+import type { Jwt } from "./jwt/jwt.js";
+import type { LoadMonitor } from "./load/snapshot.js";
+import type { RateLimits } from "./rate-limit/rate-limits.js";
+import type { SessionManager } from "./session/manager.js";
+
+/** The compiled parts of a policy, as the pipeline sees them; `undefined` is what was not enabled. */
+export interface SecurityPolicy {
+  readonly events: EventHub;
+  readonly clock: Clock;
+  /** Signs and verifies tokens. */
+  readonly jwt: Jwt<object> | undefined;
+  readonly authenticator: TokenAuthenticator | undefined;
+  readonly sessions: SessionManager | undefined;
+  readonly csrf: CsrfProtection | undefined;
+  /** Whether the check for cross-site requests covers every request, or those with a session cookie. */
+  readonly csrfScope: "always" | "with-session-cookie";
+  readonly securityHeaders: SecurityHeadersConfig | undefined;
+  /** The application's header fields, ready to be written; routes may have their own. */
+  readonly headers: CompiledSecurityHeaders | undefined;
+  readonly rateLimits: RateLimits;
+  readonly clientAddresses: ClientAddressResolver;
+  /** CPU, memory and latency; sampled when an adaptive limit asks. */
+  readonly load: LoadMonitor;
+}

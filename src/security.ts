@@ -1,0 +1,193 @@
+import { ClientAddressResolver } from "./client-address/client-address.js";
+import { type Clock, systemClock } from "./clock.js";
+import { ConfigFields, describe } from "./config-fields.js";
+import { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
+import { CsrfProtection } from "./csrf/decision.js";
+import { ConfigError } from "./errors.js";
+import { EventHub, type SecurityEventListener, type SecurityEventName } from "./events.js";
+import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
+import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
+import { TokenAuthenticator } from "./jwt/authenticator.js";
+import { JwtConfig, type JwtOptions } from "./jwt/config.js";
+import { Jwt } from "./jwt/jwt.js";
+import { LoadMonitor } from "./load/snapshot.js";
+import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
+import { RateLimitConfig } from "./rate-limit/config.js";
+import { RateLimits } from "./rate-limit/rate-limits.js";
+import { compileRoute, type RoutePolicy, type RouteSecurity, readRouteSecurity } from "./route-policy.js";
+import type { SecuredRequest } from "./secured-request.js";
+import type { SecurityPolicy } from "./security-policy.js";
+import { SessionConfig, type SessionOptions } from "./session/config.js";
+import { SessionManager } from "./session/manager.js";
+
+/** What a {@link Security} is made of. Each protection is on when its field is given. */
+export interface SecurityOptions {
+  /** Token authentication; a ready `Jwt` when the application signs with it too. */
+  readonly jwt?: JwtConfig | JwtOptions | Jwt<object> | undefined;
+  readonly session?: SessionConfig | SessionOptions | undefined;
+  readonly securityHeaders?: SecurityHeadersConfig | SecurityHeadersOptions | undefined;
+  /** One limit or several with different names. */
+  readonly rateLimit?: RateLimitConfig | readonly RateLimitConfig[] | undefined;
+  /** Refuses cross-site requests that change something; requests with a session cookie are checked even without it. */
+  readonly csrf?: CsrfConfig | CsrfOptions | undefined;
+  /** Who may speak for the client in `X-Forwarded-For`: addresses, CIDR ranges, `"loopback"`. Default: nobody. */
+  readonly trustProxy?: string | readonly string[] | false | undefined;
+  /** IPv6 clients are counted by this prefix, in bits. Default: 64. */
+  readonly ipv6Prefix?: number | undefined;
+  /** Clocks other than the machine's, for tests. */
+  readonly clock?: Clock | undefined;
+  /** A hub that exists already, so that listeners can be added before the policy is compiled. */
+  readonly events?: EventHub | undefined;
+}
+
+const FIELDS = [
+  "jwt",
+  "session",
+  "securityHeaders",
+  "rateLimit",
+  "csrf",
+  "trustProxy",
+  "ipv6Prefix",
+  "clock",
+  "events",
+] as const;
+
+/**
+ * The compiled security policy of an application: configurations in, one frozen object out that
+ * every request of every host crosses.
+ *
+ * @throws ConfigError when a configuration cannot be used
+ *
+ * @example
+ * ```ts
+ * const security = new Security({
+ *   jwt: { secret: process.env.JWT_SECRET! },
+ *   rateLimit: RateLimitConfig.tokenBucket({ requests: 100, window: 60 }),
+ * });
+ * ```
+ */
+export class Security implements SecurityPolicy {
+  readonly events: EventHub;
+  readonly clock: Clock;
+  /** Signs and verifies tokens; `undefined` when JWT is not enabled. */
+  readonly jwt: Jwt<object> | undefined;
+  readonly authenticator: TokenAuthenticator | undefined;
+  readonly sessions: SessionManager | undefined;
+  readonly csrf: CsrfProtection | undefined;
+  /** Whether the check for cross-site requests covers every request, or those with a session cookie. */
+  readonly csrfScope: "always" | "with-session-cookie";
+  readonly securityHeaders: SecurityHeadersConfig | undefined;
+  /** The application's header fields, ready to be written; routes may have their own. */
+  readonly headers: CompiledSecurityHeaders | undefined;
+  readonly rateLimits: RateLimits;
+  readonly clientAddresses: ClientAddressResolver;
+  /** CPU, memory and latency; sampled when an adaptive limit asks. */
+  readonly load: LoadMonitor;
+  /** The policy of a path without a route. */
+  readonly defaultRoute: RoutePolicy;
+  readonly #steps: readonly Step[];
+
+  constructor(options: SecurityOptions) {
+    const fields = new ConfigFields("Security", options, FIELDS);
+    this.clock = options.clock ?? systemClock;
+    this.events = options.events ?? new EventHub();
+    const shared = { clock: this.clock, events: this.events };
+
+    this.jwt =
+      options.jwt === undefined || options.jwt instanceof Jwt ? options.jwt : new Jwt(asJwtConfig(options.jwt), shared);
+    this.authenticator = this.jwt && new TokenAuthenticator(this.jwt, this.events);
+    this.sessions = options.session && new SessionManager(asSessionConfig(options.session), shared);
+    this.csrf = asCsrf(options.csrf, this.sessions !== undefined, this.events);
+    this.csrfScope = options.csrf === undefined ? "with-session-cookie" : "always";
+    this.securityHeaders = options.securityHeaders && asSecurityHeadersConfig(options.securityHeaders);
+    this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
+    this.clientAddresses = new ClientAddressResolver(options.trustProxy);
+    this.load = new LoadMonitor({ clock: this.clock });
+    this.rateLimits = new RateLimits(readRateLimits(fields), {
+      ...shared,
+      load: this.load,
+      ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
+    });
+
+    this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"), undefined);
+    this.#steps = compileSteps(this);
+    Object.freeze(this);
+  }
+
+  /** Closes the stores. */
+  async close(): Promise<void> {
+    await this.sessions?.close();
+    await this.rateLimits.close();
+  }
+
+  /**
+   * Compiles the protection of one route; called when the route is registered.
+   *
+   * @param route the route's own options, checked by `readRouteSecurity`
+   * @param pattern the pattern of the route, for `exclude`; `undefined` when there is none
+   */
+  compileRoute(route: RouteSecurity, pattern: string | undefined): RoutePolicy {
+    return compileRoute(this, route, pattern);
+  }
+
+  /** Takes a request through the pipeline. */
+  admit(request: SecuredRequest): StepResult {
+    return admit(this.#steps, request);
+  }
+
+  /** Adds a listener for a security event. */
+  on<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): this {
+    this.events.on(name, listener);
+    return this;
+  }
+}
+
+/** A config object, or one made of plain options. */
+export function asJwtConfig(given: JwtConfig | JwtOptions): JwtConfig {
+  return given instanceof JwtConfig ? given : new JwtConfig(given);
+}
+
+/** A config object, or one made of plain options. */
+export function asSessionConfig(given: SessionConfig | SessionOptions): SessionConfig {
+  return given instanceof SessionConfig ? given : new SessionConfig(given);
+}
+
+/** A config object, or one made of plain options. */
+export function asSecurityHeadersConfig(given: SecurityHeadersConfig | SecurityHeadersOptions): SecurityHeadersConfig {
+  return given instanceof SecurityHeadersConfig ? given : new SecurityHeadersConfig(given);
+}
+
+/** A config object, or one made of plain options. */
+export function asCsrfConfig(given: CsrfConfig | CsrfOptions): CsrfConfig {
+  return given instanceof CsrfConfig ? given : new CsrfConfig(given);
+}
+
+/** Requests with a session cookie are checked even when nobody asked: a session without it is open to CSRF. */
+function asCsrf(
+  given: CsrfConfig | CsrfOptions | undefined,
+  hasSessions: boolean,
+  events: EventHub,
+): CsrfProtection | undefined {
+  if (given === undefined && !hasSessions) return undefined;
+  return new CsrfProtection(asCsrfConfig(given ?? {}), events);
+}
+
+function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] {
+  const given = fields.raw("rateLimit");
+  if (given === undefined) return [];
+  const limits: RateLimitConfig[] = [];
+  for (const limit of Array.isArray(given) ? given : [given]) limits.push(asRateLimitConfig(limit, "Security"));
+  return limits;
+}
+
+/** A `RateLimitConfig`; anything else is a `ConfigError`. */
+export function asRateLimitConfig(given: unknown, subject: string): RateLimitConfig {
+  if (given instanceof RateLimitConfig) return given;
+  throw new ConfigError({
+    code: "CELLO_WRONG_TYPE",
+    subject,
+    field: "rateLimit",
+    problem: `must be a RateLimitConfig, got ${describe(given)}`,
+    mend: "make one with RateLimitConfig.tokenBucket({ requests, window })",
+  });
+}
