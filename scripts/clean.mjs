@@ -1,4 +1,0 @@
-// Empties dist/ so that a file removed from src/ cannot linger in the package.
-import { rmSync } from "node:fs";
-
-rmSync(new URL("../dist", import.meta.url), { recursive: true, force: true });
