@@ -1,0 +1,54 @@
+import { spawn } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { repository } from "./documents.js";
+
+const main = join(repository, "src/cli/main.ts");
+const tsx = import.meta.resolve("tsx");
+
+/** What stands in for programs that a test must not really run. */
+const standIns: Readonly<Record<string, string>> = {
+  // Every script that a page names must be there; none is run.
+  npm: `exec "${process.execPath}" -e '
+    const [verb, name] = process.argv.slice(1);
+    if (verb === "ci" || verb === "install") process.exit(0);
+    const { scripts } = require("${repository}package.json");
+    const script = verb === "run" ? name : verb;
+    if (!(script in scripts)) { console.error("no npm script " + script); process.exit(1); }
+  ' -- "$@"`,
+  npx: `[ "$1" = cello ] || { echo "npx $1 is not known here" >&2; exit 1; }; shift; exec cello "$@"`,
+  cello: `exec "${process.execPath}" --import "${tsx}" "${main}" "$@"`,
+  curl: "exit 0",
+  git: "exit 0",
+};
+
+/**
+ * Runs a `sh` block, stopping at the first command that fails, in a folder of its own. The `cello`
+ * command is the real one; npm only looks whether its scripts exist.
+ *
+ * @returns the exit code, and what was printed
+ */
+export function runShell(script: string, folder: string): Promise<{ exitCode: number | null; output: string }> {
+  const programs = join(folder, ".programs");
+  mkdirSync(programs, { recursive: true });
+  for (const [name, text] of Object.entries(standIns)) {
+    writeFileSync(join(programs, name), `#!/bin/sh\n${text}\n`);
+    chmodSync(join(programs, name), 0o755);
+  }
+  return new Promise((resolve, reject) => {
+    const child = spawn("sh", ["-e", "-c", script], {
+      cwd: folder,
+      env: { ...process.env, PATH: `${programs}:/usr/bin:/bin` },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+    });
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+      output += chunk;
+    });
+    child.on("error", reject);
+    child.on("close", (exitCode) => resolve({ exitCode, output }));
+  });
+}
