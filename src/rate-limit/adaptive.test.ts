@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { EventHub, type SecurityEvents } from "../events.js";
 import { type AdaptiveBounds, AdaptiveController, type AdaptiveState, nextLimit } from "./adaptive.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
+import { TestClock, testPolicy } from "./clock.fake.js";
 import type { RateLimitPolicy } from "./store.js";
-import { TestClock, testPolicy } from "./test-clock.js";
 
 const bounds: AdaptiveBounds = {
   minRequests: 10,

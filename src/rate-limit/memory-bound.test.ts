@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../clock.js";
+import { testPolicy } from "./clock.fake.js";
 import { createKeyedLimit } from "./memory-store.js";
 import type { KeyedLimit } from "./store.js";
-import { testPolicy } from "./test-clock.js";
 
 const KEYS = 1_000_000;
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../errors.js";
 import { EventHub } from "../events.js";
+import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig } from "./config.js";
 import { MemoryRateLimitStore } from "./memory-store.js";
 import { RateLimits } from "./rate-limits.js";
 import type { RateLimitPolicy } from "./store.js";
-import { TestClock } from "./test-clock.js";
 
 const load = { snapshot: () => ({ cpu: 0.5, memory: 0.25, latencyMs: 12 }) };
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { TestClock, testPolicy } from "./clock.fake.js";
 import { SlidingWindows } from "./sliding-window.js";
-import { TestClock, testPolicy } from "./test-clock.js";
 
 const origins = fc.constantFrom(0, 0.3, 123_456.789, 1e9 + 0.5, 86_400_000 * 365);
 const waits = fc.oneof(
@@ -10,7 +10,10 @@ const waits = fc.oneof(
   { weight: 2, arbitrary: fc.nat(1000) },
   { weight: 1, arbitrary: fc.nat(4000) },
 );
-const schedules = fc.array(fc.record({ waitMs: waits, cost: fc.constantFrom(0, 1, 1, 1, 2, 3) }), { maxLength: 150 });
+// Half of the requests come just before or after the moment that the last refusal named.
+const earlyMs = fc.option(fc.oneof(fc.constantFrom(0, 0.0005, 0.001), fc.double({ min: -2, max: 12, noNaN: true })));
+const costs = fc.constantFrom(0, 1, 1, 1, 2, 3);
+const schedules = fc.array(fc.record({ waitMs: waits, earlyMs, cost: costs }), { maxLength: 150 });
 
 interface Admitted {
   readonly atMs: number;
@@ -34,10 +37,12 @@ describe("SlidingWindows", () => {
           const clock = new TestClock(originMs);
           const windows = new SlidingWindows(testPolicy("sliding-window", requests, windowMs), clock);
           const admitted: Admitted[] = [];
-          for (const { waitMs, cost } of schedule) {
-            clock.nowMs += waitMs;
+          let retryAfterMs = 0;
+          for (const { waitMs, earlyMs, cost } of schedule) {
+            clock.nowMs += earlyMs === null ? waitMs : Math.max(0, retryAfterMs - earlyMs);
             const used = unitsInWindow(admitted, clock.nowMs, windowMs);
             const decision = windows.consume("key", cost);
+            retryAfterMs = decision.retryAfterMs;
             // Admitted only if exact counting admits it; refused only if counting with two ticks more does.
             if (decision.isAllowed) expect(used + cost).toBeLessThanOrEqual(requests);
             else expect(unitsInWindow(admitted, clock.nowMs, windowMs + 0.002) + cost).toBeGreaterThan(requests);
@@ -80,14 +85,18 @@ describe("SlidingWindows", () => {
         fc.integer({ min: 257, max: 700 }),
         fc.constantFrom(250, 1000, 3000),
         origins,
-        fc.array(fc.record({ waitMs: fc.oneof(fc.nat(3), fc.nat(300), waits), cost: fc.nat(90) }), { maxLength: 150 }),
+        fc.array(fc.record({ waitMs: fc.oneof(fc.nat(3), fc.nat(300), waits), earlyMs, cost: fc.nat(90) }), {
+          maxLength: 150,
+        }),
         (requests, windowMs, originMs, schedule) => {
           const clock = new TestClock(originMs);
           const windows = new SlidingWindows(testPolicy("sliding-window", requests, windowMs), clock);
           const admitted: Admitted[] = [];
-          for (const { waitMs, cost } of schedule) {
-            clock.nowMs += waitMs;
+          let retryAfterMs = 0;
+          for (const { waitMs, earlyMs, cost } of schedule) {
+            clock.nowMs += earlyMs === null ? waitMs : Math.max(0, retryAfterMs - earlyMs);
             const decision = windows.consume("key", cost);
+            retryAfterMs = decision.retryAfterMs;
             if (decision.isAllowed) {
               expect(unitsInWindow(admitted, clock.nowMs, windowMs) + cost).toBeLessThanOrEqual(requests);
               admitted.push({ atMs: clock.nowMs, cost });
@@ -138,6 +147,16 @@ describe("SlidingWindows", () => {
     expect(windows.consume("key", 1).isAllowed).toBe(false);
     clock.nowMs = 599_000;
     expect(windows.consume("key", 5).isAllowed).toBe(true);
+  });
+
+  it("holds the bound between two ticks of its clock", () => {
+    const clock = new TestClock(0.0005);
+    const windows = new SlidingWindows(testPolicy("sliding-window", 1, 1000), clock);
+    windows.consume("key", 1);
+    clock.nowMs = 1000.0001;
+    expect(windows.consume("key", 1).isAllowed).toBe(false);
+    clock.nowMs = 1000.001;
+    expect(windows.consume("key", 1).isAllowed).toBe(true);
   });
 
   it.each([5, 300])("gives back what was taken last, and resets (%i requests)", (requests) => {

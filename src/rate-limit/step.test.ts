@@ -2,12 +2,12 @@ import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { EventHub } from "../events.js";
 import type { Exchange } from "../exchange.js";
+import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig, type RateLimitRequest } from "./config.js";
 import { RateLimiter } from "./limiter.js";
 import { MemoryRateLimitStore } from "./memory-store.js";
 import { mergeOutcomes, type RateLimitOutcome, RateLimitStep } from "./step.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
-import { TestClock } from "./test-clock.js";
 
 const clock = new TestClock();
 let events = new EventHub();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { TestClock, testPolicy } from "./test-clock.js";
+import { TestClock, testPolicy } from "./clock.fake.js";
 import { TokenBuckets } from "./token-bucket.js";
 
 const origins = fc.constantFrom(0, 0.3, 123_456.789, 1e9 + 0.5, 86_400_000 * 365, 1e15);
