@@ -1,3 +1,4 @@
+import type { ServerOptions as HttpServerOptions } from "node:http";
 import type { SecureServerOptions } from "node:http2";
 import type { ServerOptions as HttpsServerOptions } from "node:https";
 import type { Socket } from "node:net";
@@ -11,9 +12,15 @@ import fastify, {
   type HTTPMethods,
 } from "fastify";
 import { installSecurity } from "./adapters/fastify/install.js";
-import { answerParserError, answerUnroutable, problemHandlers } from "./adapters/fastify/problems.js";
+import {
+  answerExpectation,
+  answerParserError,
+  answerUnroutable,
+  problemHandlers,
+} from "./adapters/fastify/problems.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
+import { ConfigFields, misspelledField } from "./config-fields.js";
 import type { CsrfConfig, CsrfOptions } from "./csrf/config.js";
 import { ConfigError } from "./errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "./events.js";
@@ -28,12 +35,15 @@ import {
   asRateLimitConfig,
   asSecurityHeadersConfig,
   asSessionConfig,
+  readSurroundings,
   Security,
 } from "./security.js";
 import type { SessionConfig, SessionOptions } from "./session/config.js";
 
 /** Options of an {@link App}: Fastify's server options, and how clients are told apart. */
 export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy"> {
+  /** Options of Node's HTTP server, such as `maxHeaderSize`. */
+  readonly http?: HttpServerOptions | null | undefined;
   /** Serve HTTPS with this certificate and key. */
   readonly https?: HttpsServerOptions | SecureServerOptions | null | undefined;
   /** Serve HTTP/2. */
@@ -45,6 +55,8 @@ export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy"> {
   /** Clocks other than the machine's, for tests. */
   readonly clock?: Clock | undefined;
 }
+
+const OWN_OPTIONS: readonly string[] = ["trustProxy", "ipv6Prefix", "clock"];
 
 /** The protections that were switched on so far. */
 interface Enabled<Claims> {
@@ -97,12 +109,12 @@ export class App<Types extends AppTypes = AppTypes> {
    * @throws ConfigError when `trustProxy` does not name who may speak for the client
    */
   constructor(options: AppOptions = {}) {
+    checkOptions(options);
     this.#options = options;
-    // Read once now, so that a mistake is an error of the line that made it.
-    new Security({ trustProxy: options.trustProxy, ipv6Prefix: options.ipv6Prefix });
     this.fastify = createFastify(options, () => this.security);
     installSecurity(this.fastify, () => this.security);
     this.fastify.register(problemHandlers);
+    this.fastify.server.on("checkExpectation", (_request, response) => answerExpectation(this.security, response));
     this.get = this.#shorthand("GET");
     this.post = this.#shorthand("POST");
     this.put = this.#shorthand("PUT");
@@ -236,14 +248,9 @@ export class App<Types extends AppTypes = AppTypes> {
   #shorthand(method: HTTPMethods): AppRoute<Types, this> {
     return (url: string, ...rest: [AnyHandler] | [AppRouteOptions, AnyHandler]) => {
       const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest;
-      this.fastify.route({
-        ...options,
-        method,
-        url,
-        handler(request, reply) {
-          return Reflect.apply(handler, this, [request, reply]);
-        },
-      });
+      // The handler goes to Fastify as it is, without a wrapper on every request: what it may expect of
+      // the request is what `AppRoute` checked, and more than Fastify's types can say.
+      Reflect.apply(this.fastify.route, this.fastify, [{ ...options, method, url, handler }]);
       return this;
     };
   }
@@ -280,6 +287,18 @@ function notEnabled(property: string, method: string): never {
   });
 }
 
+/** Read once at construction, so that a mistake is an error of the line that made it. */
+function checkOptions(options: AppOptions): void {
+  // Fastify has many options of its own; only slips of ours can be told from those.
+  const given = Object.keys(options ?? {});
+  const fields = new ConfigFields("App", options, given);
+  for (const name of given) {
+    const meant = OWN_OPTIONS.includes(name) ? undefined : misspelledField(name, OWN_OPTIONS);
+    if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such option", `did you mean "${meant}"?`);
+  }
+  readSurroundings(fields, options.trustProxy);
+}
+
 function createFastify(options: AppOptions, security: () => Security): FastifyInstance {
   const { clock: _clock, ipv6Prefix: _ipv6Prefix, trustProxy, ...server } = options;
   const defaults = {
@@ -290,8 +309,12 @@ function createFastify(options: AppOptions, security: () => Security): FastifyIn
     // Requests that come while closing are answered by our hook, with the security headers.
     return503OnClosing: false,
   };
+  // Node would refuse a request without Host by itself, without the security headers: our hook does it.
+  const hostless = { requireHostHeader: false };
+  const http = { ...hostless, ...server.http };
+  const tls = server.https == null ? {} : { https: { ...hostless, ...server.https } };
   const trusted = typeof trustProxy === "object" ? [...trustProxy] : (trustProxy ?? false);
-  return createServer({ ...defaults, ...server, trustProxy: trusted });
+  return createServer({ ...defaults, ...server, http, ...tls, trustProxy: trusted });
 }
 
 /** Fastify's type depends on the protocol, its behaviour does not: one type for all. */

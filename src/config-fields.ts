@@ -35,7 +35,8 @@ export class ConfigFields {
       throw new ConfigError({
         code: "CELLO_WRONG_TYPE",
         subject,
-        problem: `takes an options object, got ${describe(options)}`,
+        // A string here is often the secret itself, given without its field.
+        problem: `takes an options object, got ${typeof options === "string" ? "a string" : describe(options)}`,
         mend: `write new ${subject}({ ... })`,
       });
     }
@@ -181,7 +182,12 @@ export function hasControlCharacter(text: string): boolean {
   return /[\u0000-\u001f\u007f]/.test(text);
 }
 
-/** Names a value's kind for a message without showing what may be a secret. */
+/** Names a value's kind and shows nothing of it, for fields that may hold a password or a key. */
+export function describeKind(value: unknown): string {
+  return typeof value === "string" ? "a string" : describe(value);
+}
+
+/** Names a value for a message; for values that hold no secrets. */
 export function describe(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
@@ -210,6 +216,27 @@ function suggestion(name: string, known: readonly string[]): string {
   const near =
     known.find((field) => flat(field) === flat(name)) ?? known.find((field) => distance(flat(field), flat(name)) <= 2);
   return near === undefined ? `its fields are ${known.join(", ")}` : `did you mean "${near}"?`;
+}
+
+/**
+ * The field that somebody who wrote this name surely meant, for options that others may add fields to.
+ *
+ * Stricter than the suggestions above, because here a wrong guess would refuse a good option: another
+ * case or punctuation, one letter too many or too few, two letters swapped, and in long names any
+ * two slips.
+ */
+export function misspelledField(name: string, known: readonly string[]): string | undefined {
+  const flat = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
+  const letters = (text: string) => [...text].sort().join("");
+  const given = flat(name);
+  return known.find((field) => {
+    const wanted = flat(field);
+    if (given === wanted) return true;
+    if (given[0] !== wanted[0]) return false;
+    if (wanted.length > 6) return distance(given, wanted) <= 2;
+    if (given.length === wanted.length) return letters(given) === letters(wanted);
+    return distance(given, wanted) === 1;
+  });
 }
 
 /** Levenshtein distance: the number of single-letter edits between two names. */

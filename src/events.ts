@@ -96,15 +96,17 @@ export class EventHub {
     if (listeners === undefined) return;
     for (const listener of listeners) {
       try {
-        listener(event);
+        const answer: unknown = listener(event);
+        // An async function fits the type too: its rejection must not end the process.
+        if (answer instanceof Promise) answer.catch((error: unknown) => warnOf(name, error));
       } catch (error) {
-        process.emitWarning(
-          `a listener of "${name}" threw: ${error instanceof Error ? error.message : String(error)}`,
-          {
-            code: "CELLO_LISTENER_THREW",
-          },
-        );
+        warnOf(name, error);
       }
     }
   }
+}
+
+function warnOf(name: SecurityEventName, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  process.emitWarning(`a listener of "${name}" threw: ${message}`, { code: "CELLO_LISTENER_THREW" });
 }

@@ -48,7 +48,7 @@ export class PathPatterns {
 
 /** Reads an `exclude` field: a list of paths that begin with `/`, with `*` only at the end. */
 export function readPathPatterns(fields: ConfigFields, field: string): PathPatterns {
-  const patterns = fields.strings(field) ?? [];
+  const patterns = fields.strings(field) ?? Object.freeze([]);
   for (const pattern of patterns) {
     if (!pattern.startsWith("/") && pattern !== "*") {
       fields.fail(

@@ -59,6 +59,9 @@ function asciiJson(value: unknown): string {
   );
 }
 
+/** The answer to a mistake of the application's: what it was is for the log. */
+export const SERVER_ERROR: Refusal = refusal({ type: "about:blank", title: "Internal Server Error", status: 500 });
+
 /** The answer when a store that must be asked does not answer: the client may try again. */
 export const STORE_UNAVAILABLE: Refusal = refusal(
   { type: "about:blank", title: "Service Unavailable", status: 503, detail: "Try again in a moment." },

@@ -1,4 +1,4 @@
-import { ConfigFields, describe } from "./config-fields.js";
+import { ConfigFields, describe, misspelledField } from "./config-fields.js";
 import { ConfigError } from "./errors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
@@ -40,6 +40,17 @@ export const ROUTE_SECURITY_FIELDS = Object.freeze([
   "csrf",
 ] as const);
 
+/** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
+const ADDED_FIELDS: readonly string[] = [
+  "cache-control",
+  "ratelimit",
+  "ratelimit-policy",
+  "set-cookie",
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
+];
+
 /** {@link RouteSecurityOptions}, checked. */
 export interface RouteSecurity {
   readonly auth: "required" | "optional" | false | undefined;
@@ -53,6 +64,8 @@ export interface RouteSecurity {
 /** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
 export interface RoutePolicy {
   readonly headers: CompiledSecurityHeaders | undefined;
+  /** In lower case, every field that the layer may add or remove: what a handler sets of these needs a closer look. */
+  readonly contestedFields: ReadonlySet<string>;
   readonly auth: "required" | "optional" | false;
   /** Whether the route itself says that it needs a token. */
   readonly requiresToken: boolean;
@@ -69,7 +82,8 @@ export interface RoutePolicy {
 /**
  * Checks the security options of a route.
  *
- * @param options the route's options; fields that are not ours are ignored
+ * @param options the route's options; the host's own fields are left alone, but not slips of ours: a
+ *   `scope` that nobody reads would leave the door open
  * @param route method and path, for messages
  * @throws ConfigError naming the route and the field
  */
@@ -77,14 +91,38 @@ export function readRouteSecurity(options: RouteSecurityOptions, route: string):
   const own: Record<string, unknown> = {};
   for (const field of ROUTE_SECURITY_FIELDS) own[field] = options[field];
   const fields = new ConfigFields(`route ${route}`, own, ROUTE_SECURITY_FIELDS);
+  refuseSlips(fields, options);
   return Object.freeze({
     auth: fields.oneOf("auth", ["required", "optional", false] satisfies RouteSecurityOptions["auth"][], undefined),
     rateLimit: readRateLimits(fields),
     securityHeaders: readSecurityHeaders(fields, options),
-    scopes: fields.strings("scopes") ?? [],
+    scopes: readScopes(fields),
     roles: fields.strings("roles") ?? [],
     csrf: fields.boolean("csrf", undefined),
   });
+}
+
+function refuseSlips(fields: ConfigFields, options: object): void {
+  const known: readonly string[] = ROUTE_SECURITY_FIELDS;
+  for (const name of Object.keys(options)) {
+    const meant = known.includes(name) ? undefined : misspelledField(name, known);
+    if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such field", `did you mean "${meant}"?`);
+  }
+}
+
+/** Each is a scope-token of RFC 6749 section 3.3, because the challenge of a refusal names them. */
+function readScopes(fields: ConfigFields): readonly string[] {
+  const scopes = fields.strings("scopes") ?? [];
+  for (const scope of scopes) {
+    if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) continue;
+    fields.fail(
+      "CELLO_INVALID_VALUE",
+      "scopes",
+      `${JSON.stringify(scope)} is not one scope`,
+      'write each scope as an entry of its own, in ASCII without spaces, quotes and backslashes: ["read", "write"]',
+    );
+  }
+  return scopes;
 }
 
 function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
@@ -140,17 +178,24 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pat
   const name = pattern ?? "without a path";
   requireEnabled(security, route, name);
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
-  const hasGrants = route.scopes.length > 0 || route.roles.length > 0;
+  const headers = compileHeaders(security, route);
   return Object.freeze({
-    headers: compileHeaders(security, route),
+    headers,
+    contestedFields: new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]),
     ...compileAuthentication(security, route, pattern),
     clientLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client")),
     identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
     csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
     scopes: route.scopes,
     roles: route.roles,
-    insufficientScope: hasGrants ? security.authenticator?.insufficientScope(route.scopes, route.roles) : undefined,
+    insufficientScope: hasGrants(route)
+      ? security.authenticator?.insufficientScope(route.scopes, route.roles)
+      : undefined,
   });
+}
+
+function hasGrants(route: RouteSecurity): boolean {
+  return route.scopes.length > 0 || route.roles.length > 0;
 }
 
 function compileAuthentication(
@@ -162,6 +207,8 @@ function compileAuthentication(
   const requiresToken = route.auth === "required";
   if (config === undefined) return { auth: false, requiresToken, excludedPaths: undefined };
   if (route.auth !== undefined) return { auth: route.auth, requiresToken, excludedPaths: undefined };
+  // A route that names scopes or roles says more than a list of excluded paths: its token is looked at.
+  if (hasGrants(route)) return { auth: "required", requiresToken: true, excludedPaths: undefined };
   const auth = config.required ? "required" : "optional";
   const { excludedPaths } = config;
   const isExcluded = pattern === undefined ? undefined : excludedPaths.matchesRoute(pattern);
@@ -183,7 +230,7 @@ function compileHeaders(security: SecurityPolicy, route: RouteSecurity): Compile
 
 /** A lock that a route asks for and nobody switched on must not stand open silently. */
 function requireEnabled(security: SecurityPolicy, route: RouteSecurity, name: string): void {
-  const needsTokens = route.auth === "required" || route.scopes.length > 0 || route.roles.length > 0;
+  const needsTokens = route.auth === "required" || hasGrants(route);
   if (needsTokens && security.jwt === undefined) {
     const field = route.scopes.length > 0 ? "scopes" : route.roles.length > 0 ? "roles" : "auth";
     throw new ConfigError({
@@ -194,7 +241,7 @@ function requireEnabled(security: SecurityPolicy, route: RouteSecurity, name: st
       mend: "call enableJwt, or leave the field out",
     });
   }
-  if (route.auth === false && (route.scopes.length > 0 || route.roles.length > 0)) {
+  if (route.auth === false && hasGrants(route)) {
     throw new ConfigError({
       code: "CELLO_CONFLICT",
       subject: `route ${name}`,

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, describe } from "./config-fields.js";
 import { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 import { CsrfProtection } from "./csrf/decision.js";
-import { ConfigError } from "./errors.js";
+import { ConfigError, StoreUnavailableError } from "./errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "./events.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
@@ -12,6 +12,7 @@ import { JwtConfig, type JwtOptions } from "./jwt/config.js";
 import { Jwt } from "./jwt/jwt.js";
 import { LoadMonitor } from "./load/snapshot.js";
 import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
+import { type Refusal, STORE_UNAVAILABLE } from "./problem.js";
 import { RateLimitConfig } from "./rate-limit/config.js";
 import { RateLimits } from "./rate-limit/rate-limits.js";
 import { compileRoute, type RoutePolicy, type RouteSecurity, readRouteSecurity } from "./route-policy.js";
@@ -87,26 +88,30 @@ export class Security implements SecurityPolicy {
   readonly defaultRoute: RoutePolicy;
   readonly #steps: readonly Step[];
 
-  constructor(options: SecurityOptions) {
+  constructor(options: SecurityOptions = {}) {
     const fields = new ConfigFields("Security", options, FIELDS);
-    this.clock = options.clock ?? systemClock;
-    this.events = options.events ?? new EventHub();
+    const surroundings = readSurroundings(fields, options.trustProxy);
+    this.clock = surroundings.clock;
+    this.events = readEvents(fields);
     const shared = { clock: this.clock, events: this.events };
 
     this.jwt =
       options.jwt === undefined || options.jwt instanceof Jwt ? options.jwt : new Jwt(asJwtConfig(options.jwt), shared);
     this.authenticator = this.jwt && new TokenAuthenticator(this.jwt, this.events);
-    this.sessions = options.session && new SessionManager(asSessionConfig(options.session), shared);
+    // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
+    this.sessions =
+      options.session === undefined ? undefined : new SessionManager(asSessionConfig(options.session), shared);
     this.csrf = asCsrf(options.csrf, this.sessions !== undefined, this.events);
     this.csrfScope = options.csrf === undefined ? "with-session-cookie" : "always";
-    this.securityHeaders = options.securityHeaders && asSecurityHeadersConfig(options.securityHeaders);
+    this.securityHeaders =
+      options.securityHeaders === undefined ? undefined : asSecurityHeadersConfig(options.securityHeaders);
     this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
-    this.clientAddresses = new ClientAddressResolver(options.trustProxy);
+    this.clientAddresses = surroundings.clientAddresses;
     this.load = new LoadMonitor({ clock: this.clock });
     this.rateLimits = new RateLimits(readRateLimits(fields), {
       ...shared,
       load: this.load,
-      ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
+      ipv6Prefix: surroundings.ipv6Prefix,
     });
 
     this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"), undefined);
@@ -130,9 +135,14 @@ export class Security implements SecurityPolicy {
     return compileRoute(this, route, pattern);
   }
 
-  /** Takes a request through the pipeline. */
+  /** Takes a request through the pipeline; a store that does not answer is a refusal, not an error. */
   admit(request: SecuredRequest): StepResult {
-    return admit(this.#steps, request);
+    try {
+      const result = admit(this.#steps, request);
+      return result instanceof Promise ? result.catch(refuseWithoutStore) : result;
+    } catch (error) {
+      return refuseWithoutStore(error);
+    }
   }
 
   /** Adds a listener for a security event. */
@@ -140,6 +150,44 @@ export class Security implements SecurityPolicy {
     this.events.on(name, listener);
     return this;
   }
+}
+
+/** How the policy knows its clients and the time. */
+interface Surroundings {
+  readonly clock: Clock;
+  readonly clientAddresses: ClientAddressResolver;
+  /** IPv6 clients are counted by this prefix, in bits. */
+  readonly ipv6Prefix: number;
+}
+
+/** Reads `clock`, `trustProxy` and `ipv6Prefix`, which `App` and {@link Security} have in common. */
+export function readSurroundings(fields: ConfigFields, trustProxy: SecurityOptions["trustProxy"]): Surroundings {
+  const clock = fields.raw("clock");
+  if (clock !== undefined && !isClock(clock)) {
+    fields.fail("CELLO_WRONG_TYPE", "clock", "is not a clock", "give an object with wallMs() and monotonicMs()");
+  }
+  return {
+    clock: clock ?? systemClock,
+    clientAddresses: new ClientAddressResolver(trustProxy, fields.subject),
+    ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
+  };
+}
+
+function isClock(value: unknown): value is Clock {
+  if (typeof value !== "object" || value === null) return false;
+  return ["wallMs", "monotonicMs"].every((method) => typeof Reflect.get(value, method) === "function");
+}
+
+function readEvents(fields: ConfigFields): EventHub {
+  const events = fields.raw("events");
+  if (events === undefined) return new EventHub();
+  if (events instanceof EventHub) return events;
+  return fields.fail("CELLO_WRONG_TYPE", "events", `is ${describe(events)}, not a hub`, "leave it out, and use on()");
+}
+
+function refuseWithoutStore(error: unknown): Refusal {
+  if (error instanceof StoreUnavailableError) return STORE_UNAVAILABLE;
+  throw error;
 }
 
 /** A config object, or one made of plain options. */
@@ -169,7 +217,7 @@ function asCsrf(
   events: EventHub,
 ): CsrfProtection | undefined {
   if (given === undefined && !hasSessions) return undefined;
-  return new CsrfProtection(asCsrfConfig(given ?? {}), events);
+  return new CsrfProtection(asCsrfConfig(given === undefined ? {} : given), events);
 }
 
 function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] {

@@ -23,7 +23,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { calculateJwkThumbprint } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runCello } from "../../test/run-cello.js";
+import { patience, runCello } from "../../test/run-cello.js";
 
 let folder: string;
 beforeEach(() => {
@@ -48,7 +48,7 @@ function areOnePair(privateKey: KeyObject, publicKey: KeyObject): boolean {
   return verify(hash, data, publicKey, sign(hash, data, privateKey));
 }
 
-describe("cello keygen", () => {
+describe("cello keygen", patience, () => {
   it.each([
     ["ES256", { asymmetricKeyType: "ec", asymmetricKeyDetails: { namedCurve: "prime256v1" } }],
     ["ES384", { asymmetricKeyType: "ec", asymmetricKeyDetails: { namedCurve: "secp384r1" } }],

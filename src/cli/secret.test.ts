@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { runCello } from "../../test/run-cello.js";
+import { patience, runCello } from "../../test/run-cello.js";
 
-describe.concurrent("cello secret", () => {
+describe.concurrent("cello secret", patience, () => {
   it("prints 32 random bytes as base64url, another each time", async () => {
     const [first, second] = await Promise.all([runCello(["secret"]), runCello(["secret"])]);
     expect(first).toMatchObject({ exitCode: 0, stderr: "" });
@@ -24,7 +24,7 @@ describe.concurrent("cello secret", () => {
   );
 });
 
-describe.concurrent("cello", () => {
+describe.concurrent("cello", patience, () => {
   it("explains itself with examples and exit codes", async () => {
     const { stdout, exitCode } = await runCello(["--help"]);
     expect(exitCode).toBe(0);

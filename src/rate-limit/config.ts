@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { ConfigFields, describe } from "../config-fields.js";
+import { ConfigFields, describe, describeKind } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { HostRequest } from "../exchange.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
@@ -284,7 +284,7 @@ function readStore(fields: ConfigFields): RateLimitStore | undefined {
     fields.fail(
       "CELLO_WRONG_TYPE",
       "store",
-      `must have the methods consume, peek and reset, got ${describe(store)}`,
+      `must have the methods consume, peek and reset, got ${describeKind(store)}`,
       "give a RateLimitStore, or leave the field out to count in memory",
     );
   }

@@ -211,7 +211,9 @@ function readStore(fields: ConfigFields): SessionStore | undefined {
   if (store === undefined) return undefined;
   if (isSessionStore(store)) return store;
   const isObject = typeof store === "object" && store !== null;
-  const problem = isObject ? `lacks ${missingStoreMethods(store).join(", ")}()` : `is ${describe(store)}, not a store`;
+  // Not its value: what is given instead of a store is often a URL, and that may hold a password.
+  const kind = store === null ? "null" : `a ${typeof store}`;
+  const problem = isObject ? `lacks ${missingStoreMethods(store).join(", ")}()` : `is ${kind}, not a store`;
   fields.fail("CELLO_WRONG_TYPE", "store", problem, "give a MemorySessionStore or another SessionStore");
 }
 

@@ -6,6 +6,7 @@ import type { SessionConfig } from "./config.js";
 import { findCookieValues, hasCookie } from "./cookie.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
+import { MemorySessionStore } from "./memory-store.js";
 import { SealedSessions } from "./sealed-sessions.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
@@ -20,6 +21,8 @@ const MAX_CANDIDATES = 8;
 export class SessionManager {
   /** Whether `open` and `commit` never answer with a Promise. */
   readonly isSynchronous: boolean;
+  /** Whether `commit` can take time or fail: sessions are in a store outside of this process's memory. */
+  readonly canFail: boolean;
   readonly #config: SessionConfig;
   readonly #clock: Clock;
   readonly #events: EventHub;
@@ -38,6 +41,7 @@ export class SessionManager {
         ? new SealedSessions(config, keys, this.#lifetimes, clock)
         : new StoredSessions(config, keys, this.#lifetimes, clock, new StoreGuard(config.store, events));
     this.isSynchronous = this.#keeper.isSynchronous;
+    this.canFail = config.store !== undefined && !(config.store instanceof MemorySessionStore);
   }
 
   /** Whether the request has a cookie of the session's name, valid or not. */

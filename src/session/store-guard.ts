@@ -53,6 +53,8 @@ export class StoreGuard implements SafeSessionStore {
     }
     if (!isPromiseLike(answer)) return this.#accept(answer, fits);
     if (this.isSynchronous) {
+      // Nobody waits for it any more, so that its failure would end the process.
+      Promise.resolve(answer).catch(() => {});
       return this.#fail(new Error("it says isSynchronous and answered with a Promise"));
     }
     return Promise.resolve(answer).then(

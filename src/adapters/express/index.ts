@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ConfigError, StoreUnavailableError } from "../../errors.js";
-import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { ConfigError } from "../../errors.js";
+import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -49,16 +49,11 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
     const secured = new SecuredRequest(security, policy, exchange);
     attach(request, secured);
     guardResponse(response, secured);
-    if (security.sessions !== undefined && !security.sessions.isSynchronous) {
-      holdUntilSaved(response, secured, STORE_UNAVAILABLE);
-    }
+    holdUntilSaved(response, secured);
     const result = security.admit(secured);
     if (result === undefined) return next();
     if (!(result instanceof Promise)) return refuse(response, result);
-    result.then(
-      (refusal) => (refusal === undefined ? next() : refuse(response, refusal)),
-      (error) => (error instanceof StoreUnavailableError ? refuse(response, STORE_UNAVAILABLE) : next(error)),
-    );
+    result.then((refusal) => (refusal === undefined ? next() : refuse(response, refusal)), next);
   };
 }
 

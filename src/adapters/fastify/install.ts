@@ -1,6 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
-import { StoreUnavailableError } from "../../errors.js";
-import { type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { type Refusal, refusal } from "../../problem.js";
 import { type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -11,6 +10,13 @@ import { logSecurityEvents } from "./event-log.js";
 import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
 
 const CLOSING: Refusal = refusal({ type: "about:blank", title: "Service Unavailable", status: 503 });
+
+const NO_HOST: Refusal = refusal({
+  type: "about:blank",
+  title: "Bad Request",
+  status: 400,
+  detail: "The request does not name its host.",
+});
 
 /**
  * Puts the pipeline into a Fastify instance: in front of every hook that is added later, and around
@@ -49,14 +55,17 @@ export function installSecurity(fastify: FastifyInstance, compile: () => Securit
     const route = request.routeOptions.config[kRoute];
     const secured = secure(security, route?.policy ?? security.defaultRoute, request, reply);
     if (isClosing) return refuse(reply, CLOSING);
+    if (lacksHost(request)) return refuse(reply, NO_HOST);
     const result = security.admit(secured);
     if (result === undefined) return done();
     if (!(result instanceof Promise)) return refuse(reply, result);
-    result.then(
-      (settled) => (settled === undefined ? done() : refuse(reply, settled)),
-      (error: Error) => (error instanceof StoreUnavailableError ? refuse(reply, STORE_UNAVAILABLE) : done(error)),
-    );
+    result.then((settled) => (settled === undefined ? done() : refuse(reply, settled)), done);
   });
+}
+
+/** A request of HTTP/1.1 must name its host (RFC 9112 section 3.2); of 1.0 it need not, and 2 has another field. */
+function lacksHost({ raw }: FastifyRequest): boolean {
+  return raw.headers.host === undefined && raw.httpVersion === "1.1";
 }
 
 /** Ties a Fastify request, its response and the policy together. */
@@ -71,9 +80,7 @@ export function secure(
   const secured = new SecuredRequest(security, policy, exchange);
   request[kSecured] = secured;
   guardResponse(reply.raw, secured);
-  if (security.sessions !== undefined && !security.sessions.isSynchronous) {
-    holdUntilSaved(reply.raw, secured, STORE_UNAVAILABLE);
-  }
+  holdUntilSaved(reply.raw, secured);
   return secured;
 }
 

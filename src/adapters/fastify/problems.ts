@@ -1,8 +1,9 @@
-import { STATUS_CODES } from "node:http";
+import { ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderValue } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import fp from "fastify-plugin";
-import { PROBLEM_CONTENT_TYPE } from "../../problem.js";
+import { PROBLEM_CONTENT_TYPE, type Refusal, refusal } from "../../problem.js";
+import { securityLinesWithoutRequest } from "../../response-head.js";
 import type { Security } from "../../security.js";
 import { asItIs, refuse, secure } from "./install.js";
 
@@ -23,15 +24,35 @@ export const problemHandlers = fp(async (fastify: FastifyInstance): Promise<void
 });
 
 /** What went wrong inside is for the log; a client learns the status, and what was wrong with its request. */
-function answerError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  const status = error.statusCode !== undefined && error.statusCode >= 400 ? error.statusCode : 500;
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  removeUnwritable(reply);
+  const status = statusOf(error);
+  const message = error instanceof Error ? error.message : undefined;
   if (status >= 500) {
-    request.log.error({ err: error }, error.message);
+    request.log.error({ err: error }, message);
     sendProblem(reply, status);
     return;
   }
-  request.log.info({ err: error }, error.message);
-  sendProblem(reply, status, error.message);
+  request.log.info({ err: error }, message);
+  sendProblem(reply, status, message);
+}
+
+/** Anything can be thrown: an error's own status when it is one of errors, else 500. */
+function statusOf(error: unknown): number {
+  const status = typeof error === "object" && error !== null && "statusCode" in error ? error.statusCode : undefined;
+  return typeof status === "number" && STATUS_CODES[status] !== undefined && status >= 400 ? status : 500;
+}
+
+/** A header that Node refuses to write is perhaps what the error is about; the answer must not fail for it too. */
+function removeUnwritable(reply: FastifyReply): void {
+  for (const [name, value] of Object.entries(reply.getHeaders())) {
+    try {
+      validateHeaderName(name);
+      for (const line of [value].flat()) validateHeaderValue(name, String(line));
+    } catch {
+      reply.removeHeader(name);
+    }
+  }
 }
 
 function sendProblem(reply: FastifyReply, status: number, detail?: string): void {
@@ -54,26 +75,50 @@ export function answerUnroutable(
   const result = security.admit(secured);
   if (result === undefined) answer();
   else if (!(result instanceof Promise)) refuse(reply, result);
-  else result.then((settled) => (settled === undefined ? answer() : refuse(reply, settled)), answer);
+  else
+    result.then(
+      (settled) => (settled === undefined ? answer() : refuse(reply, settled)),
+      () => sendProblem(reply, 500),
+    );
 }
+
+/**
+ * Answers a request with an `Expect` that nobody can meet (RFC 9110 section 10.1.1): Node hands it to
+ * no framework, and by itself answers without the security headers.
+ */
+export function answerExpectation(security: Security, response: ServerResponse): void {
+  const { status, headers, body } = EXPECTATION_FAILED;
+  response.writeHead(status, [...headers, ...securityLinesWithoutRequest(security)]);
+  response.end(body);
+}
+
+const EXPECTATION_FAILED: Refusal = refusal({ type: "about:blank", title: "Expectation Failed", status: 417 });
 
 /** Status by the code of Node's HTTP parser error; everything else is 400. */
 const PARSER_STATUS: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
 };
 
-/** Answers what is not even HTTP, on the bare socket, with the fixed security headers. */
+/** Answers what is not even HTTP, on the bare socket, with the security headers. */
 export function answerParserError(security: Security, error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || socket.destroyed) return;
-  if (socket.writable) {
+  if (socket.writable && !isAnswering(socket)) {
     const status = PARSER_STATUS[error.code ?? ""] ?? 400;
     const body = JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status });
     const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, "Connection: close"];
     lines.push(`Content-Type: ${PROBLEM_CONTENT_TYPE}`, `Content-Length: ${body.length}`);
-    const fixed = security.headers?.lines ?? [];
-    for (let index = 0; index < fixed.length; index += 2) lines.push(`${fixed[index]}: ${fixed[index + 1]}`);
+    const fields = securityLinesWithoutRequest(security);
+    for (let index = 0; index < fields.length; index += 2) lines.push(`${fields[index]}: ${fields[index + 1]}`);
     socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
   }
   socket.destroy(error);
+}
+
+/** Whether a response has begun on this socket: another head in the middle of it would be read as its body. */
+function isAnswering(socket: Socket): boolean {
+  // What Node's own handler of such errors looks at.
+  const response: unknown = Reflect.get(socket, "_httpMessage");
+  return response instanceof ServerResponse && response.headersSent;
 }

@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../../errors.js";
-import { type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -21,8 +21,6 @@ export type SecuredFetchHandler<HostArguments extends readonly unknown[]> = (
   secured: SecuredRequest,
   ...host: HostArguments
 ) => Response | Promise<Response>;
-
-const SERVER_ERROR: Refusal = refusal({ type: "about:blank", title: "Internal Server Error", status: 500 });
 
 /**
  * Puts the security layer around a handler of the Fetch standard: Bun, Deno, Workers, anything that

@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { securityLines } from "../../response-head.js";
+import { appendSecurityLines, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 
 const kSecured = Symbol("cello.secured");
@@ -15,17 +15,6 @@ export interface GuardedResponse extends ServerResponse {
   [kWriteHead]?: ServerResponse["writeHead"];
   [kCookie]?: string | undefined;
 }
-
-/** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
-const ADDED_FIELDS: ReadonlySet<string> = new Set([
-  "cache-control",
-  "ratelimit",
-  "ratelimit-policy",
-  "set-cookie",
-  "x-ratelimit-limit",
-  "x-ratelimit-remaining",
-  "x-ratelimit-reset",
-]);
 
 /**
  * Makes a response write the security headers with its head, whoever writes the head and whenever.
@@ -49,6 +38,12 @@ export function setSessionCookie(response: GuardedResponse, cookie: string | und
   response[kCookie] = cookie;
 }
 
+/** Drops the reason phrase of a head that was not sent, so that the next one gets that of its own status. */
+export function forgetReason(response: GuardedResponse): void {
+  // HTTP/2 has no reason phrases, and Node warns who sets one.
+  if (!response.headersSent && response.req.httpVersionMajor < 2) response.statusMessage = "";
+}
+
 function writeSecuredHead<Response extends GuardedResponse>(
   this: Response,
   status: number,
@@ -58,24 +53,54 @@ function writeSecuredHead<Response extends GuardedResponse>(
   const request = this[kSecured];
   const writeHead = this[kWriteHead];
   if (request === undefined || writeHead === undefined) throw new Error("this response is not guarded");
-  // A second head is an error of the caller; Node says so.
-  const lines = this.headersSent ? [] : securityLines(request, sessionCookie(this, request));
-  recordLatency(request);
   const hasReason = typeof reasonOrHeaders === "string";
-  const own = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
-  const head =
-    this.getHeaderNames().length === 0 ? joined(own, lines, request) : besideSetHeaders(this, own, lines, request);
-  Reflect.apply(writeHead, this, hasReason ? [status, reasonOrHeaders, head] : [status, head]);
+  const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
+  // A second head is an error of the caller; Node says so.
+  const completed = this.headersSent ? head : complete(this, head, request);
+  try {
+    if (hasReason) Reflect.apply(writeHead, this, [status, reasonOrHeaders, completed]);
+    else writeHead.call(this, status, completed);
+  } catch (error) {
+    // Node refuses a head for a character in it, and has taken over its reason phrase by then.
+    forgetReason(this);
+    throw error;
+  }
   return this;
+}
+
+/** Adds our lines to the head that the handler gave. */
+function complete(
+  response: GuardedResponse,
+  head: OutgoingHttpHeader[],
+  request: SecuredRequest,
+): OutgoingHttpHeader[] {
+  const cookie = sessionCookie(response, request);
+  recordLatency(request);
+  if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
+  if (isContested(head, request.route.contestedFields)) {
+    return merged(head, securityLines(request, cookie), request.route.headers?.removed ?? []);
+  }
+  // The usual case: one list, nothing to compare.
+  appendSecurityLines(head, request, cookie);
+  return head;
+}
+
+function isContested(head: readonly OutgoingHttpHeader[], fields: ReadonlySet<string>): boolean {
+  for (let index = 0; index < head.length; index += 2) {
+    if (fields.has(String(head[index]).toLowerCase())) return true;
+  }
+  return false;
 }
 
 function sessionCookie(response: GuardedResponse, request: SecuredRequest): string | undefined {
   const session = request.openedSession;
   if (session === undefined) return undefined;
   const { sessions } = request.security;
-  if (sessions === undefined || !sessions.isSynchronous) return response[kCookie];
+  if (sessions === undefined || sessions.canFail) return response[kCookie];
   const cookie = sessions.commit(session);
-  return cookie instanceof Promise ? undefined : cookie;
+  // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
+  if (typeof cookie === "string") response[kCookie] = cookie;
+  return response[kCookie];
 }
 
 function recordLatency(request: SecuredRequest): void {
@@ -86,26 +111,18 @@ function recordLatency(request: SecuredRequest): void {
 /** A flat copy of the headers that were given to `writeHead`. */
 function flatten(given: GivenHeaders | undefined): OutgoingHttpHeader[] {
   if (given === undefined) return [];
-  if (Array.isArray(given)) return given.flat();
+  // Pairs in lists of their own, or one flat list, in which a value can be a list too.
+  if (isList(given)) return Array.isArray(given[0]) ? given.flat() : [...given];
   const flat: OutgoingHttpHeader[] = [];
-  for (const [name, value] of Object.entries(given)) {
-    if (value !== undefined) flat.push(name, value);
+  for (const name in given) {
+    const value = given[name];
+    if (value !== undefined && Object.hasOwn(given, name)) flat.push(name, value);
   }
   return flat;
 }
 
-/** The usual case, one flat list: what the handler gave, then our lines that it did not set itself. */
-function joined(own: OutgoingHttpHeader[], lines: string[], request: SecuredRequest): OutgoingHttpHeader[] {
-  const { headers } = request.route;
-  let isDisjoint = true;
-  for (let index = 0; index < own.length; index += 2) {
-    const name = String(own[index]).toLowerCase();
-    if (headers?.names.has(name) === true || headers?.removed.includes(name) === true || ADDED_FIELDS.has(name)) {
-      isDisjoint = false;
-      break;
-    }
-  }
-  return isDisjoint ? [...own, ...lines] : merged(own, lines, headers?.removed ?? []);
+function isList(given: GivenHeaders): given is readonly OutgoingHttpHeader[] {
+  return Array.isArray(given);
 }
 
 /** Own fields win over our lines, except that cookies are added to cookies. */
@@ -142,12 +159,12 @@ function merged(
 function besideSetHeaders(
   response: GuardedResponse,
   own: readonly OutgoingHttpHeader[],
-  lines: readonly string[],
   request: SecuredRequest,
+  cookie: string | undefined,
 ): OutgoingHttpHeader[] {
   const removed = request.route.headers?.removed ?? [];
   for (const name of removed) response.removeHeader(name);
-  const head = merged(own, lines, removed);
+  const head = merged(own, securityLines(request, cookie), removed);
   const ownNames = new Set<string>();
   for (let index = 0; index < own.length; index += 2) ownNames.add(String(own[index]).toLowerCase());
   const result: OutgoingHttpHeader[] = [];
@@ -155,8 +172,8 @@ function besideSetHeaders(
     const name = String(head[index]);
     const value = head[index + 1] ?? "";
     const before = response.getHeader(name);
-    if (name.toLowerCase() === "set-cookie" && before !== undefined)
-      result.push(name, [...toList(before), ...toList(value)]);
+    const isCookie = name.toLowerCase() === "set-cookie";
+    if (isCookie && before !== undefined) result.push(name, [...toList(before), ...toList(value)]);
     else if (before === undefined || ownNames.has(name.toLowerCase())) result.push(name, value);
   }
   return result;
