@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 /** What the tests run besides Node: any one of the commands will do. */
 const requirements = [
   { debianPackage: "redis-server", commands: ["redis-server"] },
+  { debianPackage: "openssl", commands: ["openssl"] },
   { debianPackage: "chromium", commands: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"] },
 ];
 
@@ -23,8 +24,8 @@ export function ensureTestPrograms() {
   if (!isOnPath("apt-get")) {
     throw new Error(
       `the tests need ${missing.join(" and ")}, and this system has no apt-get to install them with. Install them ` +
-        'with your system\'s package manager so that the commands are on the PATH ("redis-server", and one of ' +
-        '"chromium", "chromium-browser", "google-chrome"). Tests that need neither: npm run test:unit -- src',
+        'with your system\'s package manager so that the commands are on the PATH ("redis-server", "openssl", and one of ' +
+        '"chromium", "chromium-browser", "google-chrome"). Tests that need none: npm run test:unit -- src',
     );
   }
   const command = withRootRights(["sh", installer, ...missing]);

@@ -48,12 +48,12 @@ export interface AppRoute<Types extends AppTypes, Application> {
   ): Application;
   <Route extends RouteGenericInterface = RouteGenericInterface>(
     path: string,
-    options: AppRouteOptions & { readonly auth: false | "optional" },
-    handler: AppHandler<Types, ClaimsOf<Types> | undefined, Route>,
+    options: AppRouteOptions & { readonly auth?: "required" | undefined },
+    handler: AppHandler<Types, ClaimsOf<Types>, Route>,
   ): Application;
   <Route extends RouteGenericInterface = RouteGenericInterface>(
     path: string,
     options: AppRouteOptions,
-    handler: AppHandler<Types, ClaimsOf<Types>, Route>,
+    handler: AppHandler<Types, ClaimsOf<Types> | undefined, Route>,
   ): Application;
 }

@@ -2,7 +2,8 @@ import { ServerResponse, STATUS_CODES, validateHeaderName, validateHeaderValue }
 import type { Socket } from "node:net";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import fp from "fastify-plugin";
-import { PROBLEM_CONTENT_TYPE, type Refusal, refusal } from "../../problem.js";
+import { StoreUnavailableError } from "../../errors.js";
+import { PROBLEM_CONTENT_TYPE, type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
 import { securityLinesWithoutRequest } from "../../response-head.js";
 import type { Security } from "../../security.js";
 import { asItIs, refuse, secure } from "./install.js";
@@ -30,7 +31,9 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const message = error instanceof Error ? error.message : undefined;
   if (status >= 500) {
     request.log.error({ err: error }, message);
-    sendProblem(reply, status);
+    // A store that answers at once fails in the handler; to the client it is the same as one that answers later.
+    if (error instanceof StoreUnavailableError) refuse(reply, STORE_UNAVAILABLE);
+    else sendProblem(reply, status);
     return;
   }
   request.log.info({ err: error }, message);

@@ -46,7 +46,7 @@ export function secure<HostArguments extends readonly unknown[]>(
     const secured = new SecuredRequest(security, policy, new FetchExchange(request, peer, security.clientAddresses));
     const answer = async (): Promise<Response> => {
       const denied = await security.admit(secured);
-      return denied === undefined ? await handler(request, secured, ...host) : refusalResponse(denied);
+      return denied === undefined ? requireResponse(await handler(request, secured, ...host)) : refusalResponse(denied);
     };
     const response = await answer().catch((error: unknown) =>
       error instanceof StoreUnavailableError ? refusalResponse(STORE_UNAVAILABLE) : onError(error, request),
@@ -58,4 +58,10 @@ export function secure<HostArguments extends readonly unknown[]>(
 function reportError(error: unknown): Response {
   console.error(error);
   return refusalResponse(SERVER_ERROR);
+}
+
+/** A handler in JavaScript can answer with anything, and a network error (status 0) is no answer either. */
+function requireResponse(answer: Response | undefined): Response {
+  if (typeof answer?.headers?.get === "function" && answer.status > 0) return answer;
+  throw new TypeError("the handler behind secure() must answer with a Response");
 }

@@ -17,6 +17,8 @@ export async function completeResponse(response: Response, request: SecuredReque
     if (!(error instanceof StoreUnavailableError)) throw error;
     return withLines(refusalResponse(STORE_UNAVAILABLE), request, undefined);
   }
+  // An upgrade to another protocol (101): no other response can be made of it, and no browser reads its headers.
+  if (response.status < 200) return response;
   return withLines(response, request, cookie);
 }
 

@@ -1,4 +1,10 @@
-import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import {
+  type OutgoingHttpHeader,
+  type OutgoingHttpHeaders,
+  type ServerResponse,
+  validateHeaderName,
+  validateHeaderValue,
+} from "node:http";
 import { appendSecurityLines, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 
@@ -55,6 +61,7 @@ function writeSecuredHead<Response extends GuardedResponse>(
   if (request === undefined || writeHead === undefined) throw new Error("this response is not guarded");
   const hasReason = typeof reasonOrHeaders === "string";
   const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
+  if (this.req.httpVersionMajor >= 2) requireWritable(head);
   // A second head is an error of the caller; Node says so.
   const completed = this.headersSent ? head : complete(this, head, request);
   try {
@@ -66,6 +73,18 @@ function writeSecuredHead<Response extends GuardedResponse>(
     throw error;
   }
   return this;
+}
+
+/**
+ * Node looks for line breaks in the headers of HTTP/1 only. In HTTP/2 they split nothing, until a proxy
+ * translates (RFC 9113 section 10.3).
+ */
+function requireWritable(head: readonly OutgoingHttpHeader[]): void {
+  for (let index = 0; index < head.length; index += 2) {
+    const name = String(head[index]);
+    validateHeaderName(name);
+    for (const value of toList(head[index + 1] ?? "")) validateHeaderValue(name, value);
+  }
 }
 
 /** Adds our lines to the head that the handler gave. */
