@@ -110,14 +110,14 @@ function judgeToken(request: SecuredRequest, answer: VerifiedToken | TokenReject
 
 /**
  * A browser asks before it sends a cross-origin request, and sends no credentials with the question
- * (Fetch, "CORS-preflight fetch"): who answers it must not ask for a token. A route that says
- * `auth: "required"` itself is asking for one all the same.
+ * (Fetch, "CORS-preflight fetch"): who answers it must not ask for a token. Anybody can send what
+ * looks like a preflight, so it passes only where no handler for other methods stands.
  */
 function isPreflight(request: SecuredRequest): boolean {
   const { exchange } = request;
   return (
     exchange.method === "OPTIONS" &&
-    !request.route.requiresToken &&
+    request.route.admitsPreflights &&
     exchange.header("access-control-request-method") !== undefined &&
     exchange.header("origin") !== undefined
   );

@@ -51,6 +51,14 @@ const ADDED_FIELDS: readonly string[] = [
   "x-ratelimit-reset",
 ];
 
+/** Where a route stands, as far as its host knows. */
+export interface RoutePlace {
+  /** The pattern of the route; `undefined` for a path without a route, and where the host does not tell. */
+  readonly pattern: string | undefined;
+  /** Whether OPTIONS is all that gets here, or nothing at all: a route for OPTIONS alone, an unknown path. */
+  readonly isForOptionsOnly: boolean;
+}
+
 /** {@link RouteSecurityOptions}, checked. */
 export interface RouteSecurity {
   readonly auth: "required" | "optional" | false | undefined;
@@ -67,8 +75,8 @@ export interface RoutePolicy {
   /** In lower case, every field that the layer may add or remove: what a handler sets of these needs a closer look. */
   readonly contestedFields: ReadonlySet<string>;
   readonly auth: "required" | "optional" | false;
-  /** Whether the route itself says that it needs a token. */
-  readonly requiresToken: boolean;
+  /** Whether a CORS preflight may come without a token, because no handler of the application meets it by accident. */
+  readonly admitsPreflights: boolean;
   /** Paths that need no token, where the path decides and not the route alone. */
   readonly excludedPaths: PathPatterns | undefined;
   readonly clientLimits: RateLimitStep;
@@ -171,10 +179,11 @@ function readSecurityHeaders(fields: ConfigFields, options: RouteSecurityOptions
 /**
  * Compiles a route's protection from its own options and the application's.
  *
- * @param pattern the pattern of the route; `undefined` for a path without a route
+ * @param place where the route stands
  * @throws ConfigError when the route asks for something that is not enabled
  */
-export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pattern: string | undefined): RoutePolicy {
+export function compileRoute(security: SecurityPolicy, route: RouteSecurity, place: RoutePlace): RoutePolicy {
+  const { pattern } = place;
   const name = pattern ?? "without a path";
   requireEnabled(security, route, name);
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
@@ -182,7 +191,7 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pat
   return Object.freeze({
     headers,
     contestedFields: new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]),
-    ...compileAuthentication(security, route, pattern),
+    ...compileAuthentication(security, route, place),
     clientLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client")),
     identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
     csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
@@ -201,20 +210,19 @@ function hasGrants(route: RouteSecurity): boolean {
 function compileAuthentication(
   security: SecurityPolicy,
   route: RouteSecurity,
-  pattern: string | undefined,
-): Pick<RoutePolicy, "auth" | "requiresToken" | "excludedPaths"> {
+  { pattern, isForOptionsOnly }: RoutePlace,
+): Pick<RoutePolicy, "auth" | "admitsPreflights" | "excludedPaths"> {
   const config = security.jwt?.config;
-  const requiresToken = route.auth === "required";
-  if (config === undefined) return { auth: false, requiresToken, excludedPaths: undefined };
-  if (route.auth !== undefined) return { auth: route.auth, requiresToken, excludedPaths: undefined };
+  if (config === undefined) return { auth: false, admitsPreflights: false, excludedPaths: undefined };
+  if (route.auth !== undefined) return { auth: route.auth, admitsPreflights: false, excludedPaths: undefined };
   // A route that names scopes or roles says more than a list of excluded paths: its token is looked at.
-  if (hasGrants(route)) return { auth: "required", requiresToken: true, excludedPaths: undefined };
+  if (hasGrants(route)) return { auth: "required", admitsPreflights: false, excludedPaths: undefined };
   const auth = config.required ? "required" : "optional";
   const { excludedPaths } = config;
   const isExcluded = pattern === undefined ? undefined : excludedPaths.matchesRoute(pattern);
-  if (isExcluded === true) return { auth: false, requiresToken, excludedPaths: undefined };
+  if (isExcluded === true) return { auth: false, admitsPreflights: false, excludedPaths: undefined };
   const isDecidedByPath = isExcluded === undefined && !excludedPaths.isEmpty;
-  return { auth, requiresToken, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
+  return { auth, admitsPreflights: isForOptionsOnly, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
 }
 
 function compileHeaders(security: SecurityPolicy, route: RouteSecurity): CompiledSecurityHeaders | undefined {

@@ -15,7 +15,13 @@ import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
 import { type Refusal, STORE_UNAVAILABLE } from "./problem.js";
 import { RateLimitConfig } from "./rate-limit/config.js";
 import { RateLimits } from "./rate-limit/rate-limits.js";
-import { compileRoute, type RoutePolicy, type RouteSecurity, readRouteSecurity } from "./route-policy.js";
+import {
+  compileRoute,
+  type RoutePlace,
+  type RoutePolicy,
+  type RouteSecurity,
+  readRouteSecurity,
+} from "./route-policy.js";
 import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import { SessionConfig, type SessionOptions } from "./session/config.js";
@@ -52,6 +58,8 @@ const FIELDS = [
   "clock",
   "events",
 ] as const;
+
+const UNKNOWN_PLACE: RoutePlace = { pattern: undefined, isForOptionsOnly: false };
 
 /**
  * The compiled security policy of an application: configurations in, one frozen object out that
@@ -114,7 +122,7 @@ export class Security implements SecurityPolicy {
       ipv6Prefix: surroundings.ipv6Prefix,
     });
 
-    this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"), undefined);
+    this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"));
     this.#steps = compileSteps(this);
     Object.freeze(this);
   }
@@ -129,10 +137,10 @@ export class Security implements SecurityPolicy {
    * Compiles the protection of one route; called when the route is registered.
    *
    * @param route the route's own options, checked by `readRouteSecurity`
-   * @param pattern the pattern of the route, for `exclude`; `undefined` when there is none
+   * @param place where the route stands; nowhere in particular when the host does not tell
    */
-  compileRoute(route: RouteSecurity, pattern: string | undefined): RoutePolicy {
-    return compileRoute(this, route, pattern);
+  compileRoute(route: RouteSecurity, place: RoutePlace = UNKNOWN_PLACE): RoutePolicy {
+    return compileRoute(this, route, place);
   }
 
   /** Takes a request through the pipeline; a store that does not answer is a refusal, not an error. */

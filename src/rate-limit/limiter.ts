@@ -72,14 +72,13 @@ export class RateLimiter {
     const { key } = this.config;
     if (key !== undefined) return this.#ownKey(key, request, clientIp);
     if (this.config.keyBy === "client") return this.#clientKeys.of(clientIp);
-    // An address is marked so that nobody can be named like one and use up its quota.
-    return identity ?? this.#addressKey(clientIp);
+    return identity === undefined ? this.#addressKey(clientIp) : identityKey(identity);
   }
 
   /** The key under which a client of this address, or an identity, is counted. */
   keyFor(clientOrIdentity: string): string {
-    const countsAddresses = this.config.key === undefined && this.config.keyBy === "client";
-    return countsAddresses ? this.#clientKeys.of(clientOrIdentity) : clientOrIdentity;
+    if (this.config.key !== undefined) return ownKey(clientOrIdentity);
+    return this.config.keyBy === "client" ? this.#clientKeys.of(clientOrIdentity) : identityKey(clientOrIdentity);
   }
 
   /** How many units a request takes. */
@@ -141,7 +140,8 @@ export class RateLimiter {
   ): string | undefined {
     try {
       const answer: unknown = key(request);
-      if (answer === undefined || typeof answer === "string") return answer;
+      if (answer === undefined) return undefined;
+      if (typeof answer === "string") return ownKey(answer);
       this.#warnOnce(
         "CELLO_RATE_LIMIT_KEY",
         `the key function answered ${kindOf(answer)}; the client's address counted`,
@@ -161,6 +161,19 @@ export class RateLimiter {
     this.#warned.add(code);
     this.#events.emit("config.warning", { code, message: `rate limit "${this.name}": ${message}` });
   }
+}
+
+/*
+ * Where addresses take the place of identities or of the application's own keys, each kind is marked,
+ * so that nobody can be named like an address and use up its quota.
+ */
+
+function identityKey(identity: string): string {
+  return `sub:${identity}`;
+}
+
+function ownKey(key: string): string {
+  return `key:${key}`;
 }
 
 function createController(config: RateLimitConfig, parts: LimiterParts): AdaptiveController | undefined {

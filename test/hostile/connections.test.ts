@@ -112,6 +112,34 @@ describe.each([
   });
 });
 
+describe("garbage behind a request", () => {
+  it("does not end up in the body of an answer that has begun", async () => {
+    const app = createApp();
+    app.get("/drip", (_request, reply) => {
+      reply.hijack();
+      reply.raw.writeHead(200, { "Content-Length": "100" });
+      reply.raw.write("drip");
+      setTimeout(() => reply.raw.end("x".repeat(96)), 50);
+    });
+    const url = await app.listen({ port: 0, host: "127.0.0.1" });
+    const { hostname, port } = new URL(url);
+    const received = await new Promise<string>((resolve) => {
+      let text = "";
+      const socket = connect(Number(port), hostname);
+      socket.on("data", (chunk: Buffer) => {
+        if (text === "") socket.write("garbage\r\n\r\n");
+        text += chunk.toString();
+      });
+      socket.on("error", () => undefined);
+      socket.on("close", () => resolve(text));
+      socket.write("GET /drip HTTP/1.1\r\nHost: a\r\n\r\n");
+    });
+    expect(received.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    expect(received).toContain("drip");
+    await app.close();
+  });
+});
+
 describe("an application that closes", () => {
   it("answers 503 on a connection that is open, and finishes what it began", async () => {
     const app = createApp();

@@ -155,6 +155,20 @@ describe("a bad token", () => {
     expect(reasons).toEqual(["expired", "too_long", "duplicate_header"]);
   });
 
+  it("harms nobody when those who listen for it fail", async () => {
+    const other = new App().enableJwt({ secret });
+    other.on("token.rejected", () => {
+      throw new Error("the log is full");
+    });
+    other.on("token.rejected", async () => {
+      throw new Error("the log is full, I find out later");
+    });
+    other.get("/me", () => "never");
+    const otherUrl = await other.listen({ port: 0, host: "127.0.0.1" });
+    expect((await request(otherUrl, "GET /me", ["Authorization: Bearer x"])).status).toBe(401);
+    await other.close();
+  });
+
   it("is refused on every method alike, and never runs the handler", async () => {
     const token = `Authorization: Bearer ${forge(HS256, claims(), "x")}`;
     const bodies = new Map<string, WireResponse>();

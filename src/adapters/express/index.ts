@@ -40,7 +40,7 @@ export type ConnectMiddleware = (
  * ```
  */
 export function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"), undefined);
+  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"));
   return (request, response, next) => {
     if (securedRequestOf(response) !== undefined) return next(mountedTwice());
     const url = "originalUrl" in request && typeof request.originalUrl === "string" ? request.originalUrl : request.url;

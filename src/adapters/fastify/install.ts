@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { type Refusal, refusal } from "../../problem.js";
-import { type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
+import { type RoutePlace, type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
 import { guardResponse } from "../node/guarded-response.js";
@@ -18,6 +18,9 @@ const NO_HOST: Refusal = refusal({
   detail: "The request does not name its host.",
 });
 
+/** A path that the router does not know: what answers a preflight there is a hook, as that of a CORS plugin. */
+const UNKNOWN_PATH: RoutePlace = { pattern: undefined, isForOptionsOnly: true };
+
 /**
  * Puts the pipeline into a Fastify instance: in front of every hook that is added later, and around
  * every response, those of unknown paths and of errors included.
@@ -27,18 +30,20 @@ const NO_HOST: Refusal = refusal({
 export function installSecurity(fastify: FastifyInstance, compile: () => Security): void {
   const routes: RegisteredRoute[] = [];
   let installed: Security | undefined;
+  let unknownPath: RoutePolicy | undefined;
   let isClosing = false;
 
   decorateRequests(fastify);
   fastify.addHook("onRoute", (options) => {
     const route = registerRoute(options);
     // Routes that come with the first requests (Fastify allows none) or with later plugins.
-    if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.pattern);
+    if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.place);
     routes.push(route);
   });
   fastify.addHook("onReady", (done) => {
     const security = compile();
-    for (const route of routes) route.policy ??= security.compileRoute(route.security, route.pattern);
+    for (const route of routes) route.policy ??= security.compileRoute(route.security, route.place);
+    unknownPath = security.compileRoute(readRouteSecurity({}, "unknown"), UNKNOWN_PATH);
     logSecurityEvents(fastify.log, security.events);
     installed = security;
     done();
@@ -53,7 +58,7 @@ export function installSecurity(fastify: FastifyInstance, compile: () => Securit
   fastify.addHook("onRequest", (request, reply, done) => {
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
-    const secured = secure(security, route?.policy ?? security.defaultRoute, request, reply);
+    const secured = secure(security, route?.policy ?? unknownPath ?? security.defaultRoute, request, reply);
     if (isClosing) return refuse(reply, CLOSING);
     if (lacksHost(request)) return refuse(reply, NO_HOST);
     const result = security.admit(secured);
@@ -142,7 +147,7 @@ function registerRoute(options: RouteOptions): RegisteredRoute {
   const method = Array.isArray(options.method) ? options.method.join(",") : options.method;
   const route: RegisteredRoute = {
     security: readRouteSecurity(options, `${method} ${options.url}`),
-    pattern: options.url,
+    place: { pattern: options.url, isForOptionsOnly: method === "OPTIONS" },
     policy: undefined,
   };
   // A copy: the same config object may be given to several routes.

@@ -11,7 +11,7 @@ import type {
 } from "fastify";
 import type { JwtClaims } from "../../jwt/claims.js";
 import type { RateLimitState } from "../../rate-limit/step.js";
-import type { RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
+import type { RoutePlace, RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import type { Session } from "../../session/session.js";
 
@@ -21,7 +21,7 @@ export const kRoute = Symbol.for("cello.fastify.route");
 /** A route's protection: read when it is registered, compiled when the policy is. */
 export interface RegisteredRoute {
   readonly security: RouteSecurity;
-  readonly pattern: string;
+  readonly place: RoutePlace;
   policy: RoutePolicy | undefined;
 }
 

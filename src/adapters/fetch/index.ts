@@ -38,7 +38,7 @@ export function secure<HostArguments extends readonly unknown[]>(
   handler: SecuredFetchHandler<HostArguments>,
   options: SecureOptions<HostArguments> = {},
 ): (request: Request, ...host: HostArguments) => Promise<Response> {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind secure()"), undefined);
+  const policy = security.compileRoute(readRouteSecurity(options, "behind secure()"));
   const { onError = reportError } = options;
   return async (request, ...host) => {
     const peer =

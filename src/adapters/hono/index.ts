@@ -49,7 +49,7 @@ export function cello(
   security: Security,
   options: CelloHonoOptions = {},
 ): MiddlewareHandler<{ Variables: CelloVariables }> {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"), undefined);
+  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"));
   const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
   return async (context, next) => {
     const { raw } = context.req;
