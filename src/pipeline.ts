@@ -124,10 +124,17 @@ function isPreflight(request: SecuredRequest): boolean {
 }
 
 function checkOrigin(request: SecuredRequest): StepResult {
-  const { csrf, sessions } = request.security;
+  const { csrf } = request.security;
   if (csrf === undefined || request.route.csrf === "never") return undefined;
-  const isCovered = request.route.csrf === "always" || sessions?.carriesCookie(request.exchange) === true;
+  const isCovered = request.route.csrf === "always" || carriesCredentialCookie(request);
   return isCovered && !csrf.allows(request.exchange) ? csrf.refusal : undefined;
+}
+
+/** Browsers send cookies with the requests of other sites too: these are the ones that can be forged. */
+function carriesCredentialCookie({ security, exchange }: SecuredRequest): boolean {
+  return (
+    security.sessions?.carriesCookie(exchange) === true || security.authenticator?.carriesCookie(exchange) === true
+  );
 }
 
 function checkGrants(request: SecuredRequest): StepResult {

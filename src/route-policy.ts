@@ -81,7 +81,7 @@ export interface RoutePolicy {
   readonly excludedPaths: PathPatterns | undefined;
   readonly clientLimits: RateLimitStep;
   readonly identityLimits: RateLimitStep;
-  readonly csrf: "always" | "with-session-cookie" | "never";
+  readonly csrf: "always" | "with-cookie" | "never";
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
   readonly insufficientScope: Refusal | undefined;

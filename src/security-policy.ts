@@ -19,8 +19,8 @@ export interface SecurityPolicy {
   readonly authenticator: TokenAuthenticator | undefined;
   readonly sessions: SessionManager | undefined;
   readonly csrf: CsrfProtection | undefined;
-  /** Whether the check for cross-site requests covers every request, or those with a session cookie. */
-  readonly csrfScope: "always" | "with-session-cookie";
+  /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
+  readonly csrfScope: "always" | "with-cookie";
   readonly securityHeaders: SecurityHeadersConfig | undefined;
   /** The application's header fields, ready to be written; routes may have their own. */
   readonly headers: CompiledSecurityHeaders | undefined;

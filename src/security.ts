@@ -35,7 +35,7 @@ export interface SecurityOptions {
   readonly securityHeaders?: SecurityHeadersConfig | SecurityHeadersOptions | undefined;
   /** One limit or several with different names. */
   readonly rateLimit?: RateLimitConfig | readonly RateLimitConfig[] | undefined;
-  /** Refuses cross-site requests that change something; requests with a session cookie are checked even without it. */
+  /** Refuses cross-site requests that change something; requests with a session or token cookie are checked even without it. */
   readonly csrf?: CsrfConfig | CsrfOptions | undefined;
   /** Who may speak for the client in `X-Forwarded-For`: addresses, CIDR ranges, `"loopback"`. Default: nobody. */
   readonly trustProxy?: string | readonly string[] | false | undefined;
@@ -83,8 +83,8 @@ export class Security implements SecurityPolicy {
   readonly authenticator: TokenAuthenticator | undefined;
   readonly sessions: SessionManager | undefined;
   readonly csrf: CsrfProtection | undefined;
-  /** Whether the check for cross-site requests covers every request, or those with a session cookie. */
-  readonly csrfScope: "always" | "with-session-cookie";
+  /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
+  readonly csrfScope: "always" | "with-cookie";
   readonly securityHeaders: SecurityHeadersConfig | undefined;
   /** The application's header fields, ready to be written; routes may have their own. */
   readonly headers: CompiledSecurityHeaders | undefined;
@@ -109,8 +109,9 @@ export class Security implements SecurityPolicy {
     // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
     this.sessions =
       options.session === undefined ? undefined : new SessionManager(asSessionConfig(options.session), shared);
-    this.csrf = asCsrf(options.csrf, this.sessions !== undefined, this.events);
-    this.csrfScope = options.csrf === undefined ? "with-session-cookie" : "always";
+    const hasCookies = this.sessions !== undefined || this.jwt?.config.cookieName !== undefined;
+    this.csrf = asCsrf(options.csrf, hasCookies, this.events);
+    this.csrfScope = options.csrf === undefined ? "with-cookie" : "always";
     this.securityHeaders =
       options.securityHeaders === undefined ? undefined : asSecurityHeadersConfig(options.securityHeaders);
     this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
@@ -218,13 +219,13 @@ export function asCsrfConfig(given: CsrfConfig | CsrfOptions): CsrfConfig {
   return given instanceof CsrfConfig ? given : new CsrfConfig(given);
 }
 
-/** Requests with a session cookie are checked even when nobody asked: a session without it is open to CSRF. */
+/** Requests with a session or token cookie are checked even when nobody asked: without it they are open to CSRF. */
 function asCsrf(
   given: CsrfConfig | CsrfOptions | undefined,
-  hasSessions: boolean,
+  hasCookies: boolean,
   events: EventHub,
 ): CsrfProtection | undefined {
-  if (given === undefined && !hasSessions) return undefined;
+  if (given === undefined && !hasCookies) return undefined;
   return new CsrfProtection(asCsrfConfig(given === undefined ? {} : given), events);
 }
 

@@ -82,6 +82,11 @@ export class TokenAuthenticator implements TokenRefusals {
     return this.#reject(exchange, problem);
   }
 
+  /** Whether the request carries the token's cookie, so that another site can forge it. */
+  carriesCookie(exchange: Exchange): boolean {
+    return this.#source.carriesCookie(exchange);
+  }
+
   /** The answer to a token without the scopes or roles of a route: 403. Made at start-up. */
   insufficientScope(scopes: readonly string[], roles: readonly string[]): Refusal {
     return insufficientScope(this.#jwt.config, scopes, roles);

@@ -45,6 +45,13 @@ export class BearerSource {
     return cookies === undefined ? undefined : this.#fromCookies(cookies, this.#cookieName);
   }
 
+  /** Whether the request carries the token's cookie, which browsers send with requests of other sites too. */
+  carriesCookie(exchange: Exchange): boolean {
+    if (this.#cookieName === undefined) return false;
+    const cookies = exchange.header("cookie");
+    return cookies !== undefined && this.#fromCookies(cookies, this.#cookieName) !== undefined;
+  }
+
   #afterScheme(header: string): string | RefusedCredentials | undefined {
     const length = this.#scheme.length;
     if (length === 0) return header === "" ? undefined : this.#credential(header, 0);

