@@ -1,0 +1,50 @@
+import { existsSync } from "node:fs";
+
+/** A server of the bench: a file in bench/servers, and what it stands for. */
+export interface ServerEntry {
+  readonly name: string;
+  readonly title: string;
+  /** References do less work on purpose; peers must do the same as Cello. */
+  readonly kind: "reference" | "cello" | "peer";
+}
+
+const ALL: readonly ServerEntry[] = [
+  { name: "node-bare", title: "node:http, no security", kind: "reference" },
+  { name: "node-replay", title: "node:http, same bytes as Cello", kind: "reference" },
+  { name: "fastify-bare", title: "Fastify, no security", kind: "reference" },
+  { name: "cello-app", title: "Cello App", kind: "cello" },
+  { name: "cello-node", title: "Cello on node:http", kind: "cello" },
+  { name: "fastify-readme", title: "Fastify stack, as READMEs", kind: "peer" },
+  { name: "fastify-tuned", title: "Fastify stack, tuned", kind: "peer" },
+  { name: "express-readme", title: "Express stack, as READMEs", kind: "peer" },
+  { name: "express-tuned", title: "Express stack, tuned", kind: "peer" },
+  { name: "hono-readme", title: "Hono stack, as READMEs", kind: "peer" },
+  { name: "hono-tuned", title: "Hono stack, tuned", kind: "peer" },
+];
+
+/**
+ * The servers that were asked for, or all; those whose part of Cello was not built yet are left out.
+ *
+ * @throws Error naming a server that does not exist
+ */
+export function selectServers(names: readonly string[] | undefined): readonly ServerEntry[] {
+  const hasNodeAdapter = existsSync(new URL("../../dist/adapters/express/index.js", import.meta.url));
+  const available = ALL.filter((server) => server.name !== "cello-node" || hasNodeAdapter);
+  if (names === undefined) return available;
+  for (const name of names) {
+    if (!available.some((server) => server.name === name)) {
+      throw new Error(`no server "${name}"; there are ${available.map((server) => server.name).join(", ")}`);
+    }
+  }
+  return available.filter((server) => names.includes(server.name));
+}
+
+/** How a server is called in tables. */
+export function serverTitle(name: string): string {
+  return ALL.find((server) => server.name === name)?.title ?? name;
+}
+
+/** What a server stands for. */
+export function serverKind(name: string): ServerEntry["kind"] {
+  return ALL.find((server) => server.name === name)?.kind ?? "peer";
+}
