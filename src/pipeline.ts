@@ -1,6 +1,5 @@
 import type { TokenRejection } from "./events.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
-import { decodePath } from "./path-patterns.js";
 import type { Refusal } from "./problem.js";
 import { mergeOutcomes, type RateLimitOutcome, type RateLimitStep } from "./rate-limit/step.js";
 import type { SecuredRequest } from "./secured-request.js";
@@ -45,29 +44,19 @@ export function admit(steps: readonly Step[], request: SecuredRequest, from = 0)
 }
 
 function limitClient(request: SecuredRequest): StepResult {
-  const limits = request.route.clientLimits;
-  if (limits.isEmpty) return undefined;
-  const outcome = limits.check(request.exchange, request.exchange.request, undefined, pathFor(limits, request));
-  if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));
-  return applyLimits(request, outcome);
+  return checkLimits(request, request.route.clientLimits, undefined);
 }
 
 function limitIdentity(request: SecuredRequest): StepResult {
-  const limits = request.route.identityLimits;
-  if (limits.isEmpty) return undefined;
-  const outcome = limits.check(
-    request.exchange,
-    request.exchange.request,
-    request.verified?.claims.sub,
-    pathFor(limits, request),
-  );
-  if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));
-  return applyLimits(request, outcome);
+  return checkLimits(request, request.route.identityLimits, request.verified?.claims.sub);
 }
 
-/** The decoded path, where a limit excludes paths. */
-function pathFor(limits: RateLimitStep, request: SecuredRequest): string | undefined {
-  return limits.readsPath ? decodePath(request.exchange.rawPath) : undefined;
+function checkLimits(request: SecuredRequest, limits: RateLimitStep, identity: string | undefined): StepResult {
+  if (limits.isEmpty) return undefined;
+  const path = limits.readsPath ? request.path : undefined;
+  const outcome = limits.check(request.exchange, request.exchange.request, identity, path);
+  if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));
+  return applyLimits(request, outcome);
 }
 
 function applyLimits(request: SecuredRequest, outcome: RateLimitOutcome | undefined): Refusal | undefined {

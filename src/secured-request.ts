@@ -2,17 +2,34 @@ import { ConfigError } from "./errors.js";
 import type { Exchange } from "./exchange.js";
 import { createNonce } from "./headers/csp/nonce.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
+import type { JwtClaims } from "./jwt/claims.js";
 import { decodePath } from "./path-patterns.js";
 import type { RateLimitOutcome, RateLimitState } from "./rate-limit/step.js";
 import type { RoutePolicy } from "./route-policy.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import type { Session } from "./session/session.js";
 
+/** What the security layer adds to the request of every host. */
+export interface SecuredRequestFields {
+  /** The verified claims; `undefined` where no token was needed and none was sent. */
+  readonly claims: JwtClaims | undefined;
+  /** The raw token that was verified. */
+  readonly token: string | undefined;
+  /** The session of this client. */
+  readonly session: Session;
+  /** This response's CSP nonce, base64. */
+  readonly cspNonce: string;
+  /** The client's address, as `trustProxy` allows to know it. */
+  readonly clientIp: string;
+  /** The state of the tightest limit; `undefined` when no limit applied. */
+  readonly rateLimit: RateLimitState | undefined;
+}
+
 /**
  * One request on its way through the pipeline: what the steps found out, and what its handler sees
  * as `request.claims`, `request.session` and so on.
  */
-export class SecuredRequest {
+export class SecuredRequest implements SecuredRequestFields {
   /** The verified token, when there is one. */
   verified: VerifiedToken | undefined = undefined;
   /** What the limits decided, when any applied. */
@@ -31,11 +48,16 @@ export class SecuredRequest {
     this.arrivedAtMs = security.rateLimits.isAdaptive ? security.clock.monotonicMs() : 0;
   }
 
+  /** The path as the router sees it; `undefined` when it cannot be decoded. */
+  get path(): string | undefined {
+    return decodePath(this.exchange.rawPath);
+  }
+
   /** Whether this request needs a token; `false`: tokens are not looked at. */
   get auth(): RoutePolicy["auth"] {
     const { auth, excludedPaths } = this.route;
     if (excludedPaths === undefined) return auth;
-    const path = decodePath(this.exchange.rawPath);
+    const { path } = this;
     return path !== undefined && excludedPaths.matches(path) ? false : auth;
   }
 

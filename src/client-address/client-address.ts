@@ -63,6 +63,18 @@ export class ClientAddressResolver {
     return this.#walk(peer, forwardedFor);
   }
 
+  /**
+   * What the nearest proxy says about the request (`X-Forwarded-Proto`, `X-Forwarded-Host`), when it is
+   * one that may speak for the client.
+   *
+   * @param value the header's value, to which each proxy appends its own word
+   */
+  forwarded(peerAddress: string | undefined, value: string | undefined): string | undefined {
+    if (value === undefined || !this.isTrusted(peerAddress)) return undefined;
+    // The last word is that of the proxy at the other end of the socket.
+    return value.slice(value.lastIndexOf(",") + 1).trim();
+  }
+
   /** Whether the one at the other end of the socket may speak for the client. */
   isTrusted(peerAddress: string | undefined): boolean {
     return this.#speaker(peerAddress).isTrusted;

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
  * Limits keep this fingerprint instead of the key. It defends hash tables against flooding: the key
  * is random in each process, so nobody outside can choose addresses or names that collide. It is a
  * hash-table hash and no cryptography; among a million keys, two share a fingerprint with a chance of
- * about one to 30 million, and would then share a quota.
+ * about one to 37 million, and would then share a quota.
  *
  * The result stands in `high` and `low` (signed 32-bit numbers) so that nothing is allocated.
  */

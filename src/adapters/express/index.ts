@@ -2,15 +2,16 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
 import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
-import { SecuredRequest } from "../../secured-request.js";
+import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
 import { guardResponse, securedRequestOf } from "../node/guarded-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { nextRequestId } from "../request-id.js";
-import { addFields, attach, type SecuredRequestFields } from "./request-fields.js";
+import { addFields, attach } from "./request-fields.js";
 
-export { isSecured, type SecuredIncomingMessage, type SecuredRequestFields } from "./request-fields.js";
+export type { SecuredRequestFields } from "../../secured-request.js";
+export { isSecured, type SecuredIncomingMessage } from "./request-fields.js";
 
 declare global {
   namespace Express {

@@ -1,26 +1,7 @@
 import type { IncomingMessage } from "node:http";
-import type { JwtClaims } from "../../jwt/claims.js";
-import type { RateLimitState } from "../../rate-limit/step.js";
-import type { SecuredRequest } from "../../secured-request.js";
-import type { Session } from "../../session/session.js";
+import type { SecuredRequest, SecuredRequestFields } from "../../secured-request.js";
 
 const kSecured = Symbol("cello.express.secured");
-
-/** What the middleware adds to a request. */
-export interface SecuredRequestFields {
-  /** The verified claims; `undefined` where no token was needed and none was sent. */
-  readonly claims: JwtClaims | undefined;
-  /** The raw token that was verified. */
-  readonly token: string | undefined;
-  /** The session of this client. */
-  readonly session: Session;
-  /** This response's CSP nonce, base64. */
-  readonly cspNonce: string;
-  /** The client's address, as `trustProxy` allows to know it. */
-  readonly clientIp: string;
-  /** The state of the tightest limit; `undefined` when no limit applied. */
-  readonly rateLimit: RateLimitState | undefined;
-}
 
 /** A request of a Node server with the fields that the middleware adds. */
 export interface SecuredIncomingMessage extends IncomingMessage, SecuredRequestFields {

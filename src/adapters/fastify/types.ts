@@ -9,11 +9,8 @@ import type {
   RawServerDefault,
   RouteGenericInterface,
 } from "fastify";
-import type { JwtClaims } from "../../jwt/claims.js";
-import type { RateLimitState } from "../../rate-limit/step.js";
 import type { RoutePlace, RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
-import type { SecuredRequest } from "../../secured-request.js";
-import type { Session } from "../../session/session.js";
+import type { SecuredRequest, SecuredRequestFields } from "../../secured-request.js";
 
 /** Where a Fastify route keeps its {@link RegisteredRoute}: a route's `config` reaches its requests. */
 export const kRoute = Symbol.for("cello.fastify.route");
@@ -29,20 +26,8 @@ export interface RegisteredRoute {
 export const kSecured = Symbol.for("cello.fastify.secured");
 
 declare module "fastify" {
-  interface FastifyRequest {
+  interface FastifyRequest extends SecuredRequestFields {
     [kSecured]: SecuredRequest | undefined;
-    /** The verified claims; `undefined` where no token was needed and none was sent. */
-    readonly claims: JwtClaims | undefined;
-    /** The raw token that was verified. */
-    readonly token: string | undefined;
-    /** The session of this client. */
-    readonly session: Session;
-    /** This response's CSP nonce, base64. */
-    readonly cspNonce: string;
-    /** The client's address, as `trustProxy` allows to know it. */
-    readonly clientIp: string;
-    /** The state of the tightest limit; `undefined` when no limit applied. */
-    readonly rateLimit: RateLimitState | undefined;
   }
 
   interface FastifyContextConfig {

@@ -50,12 +50,16 @@ export class FetchExchange implements Exchange {
   }
 
   get isSecure(): boolean {
-    const forwarded = this.#forwarded("x-forwarded-proto");
+    const forwarded = this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-proto"));
     return forwarded === undefined ? this.#raw.url.startsWith("https:") : forwarded.toLowerCase() === "https";
   }
 
   get host(): string | undefined {
-    return this.#forwarded("x-forwarded-host") ?? this.header("host") ?? new URL(this.#raw.url).host;
+    return (
+      this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-host")) ??
+      this.header("host") ??
+      new URL(this.#raw.url).host
+    );
   }
 
   header(name: string): string | undefined {
@@ -65,13 +69,6 @@ export class FetchExchange implements Exchange {
   /** `Headers` joins fields that were sent twice; the joined value is then refused for its comma. */
   headerCount(name: string): number {
     return this.#raw.headers.has(name) ? 1 : 0;
-  }
-
-  /** What the nearest proxy says, when it is one that may speak for the client. */
-  #forwarded(name: string): string | undefined {
-    const value = this.header(name);
-    if (value === undefined || !this.#addresses.isTrusted(this.peerAddress)) return undefined;
-    return value.slice(value.lastIndexOf(",") + 1).trim();
   }
 }
 

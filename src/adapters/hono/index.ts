@@ -1,31 +1,15 @@
 import type { MiddlewareHandler } from "hono";
 import { StoreUnavailableError } from "../../errors.js";
-import type { JwtClaims } from "../../jwt/claims.js";
 import { STORE_UNAVAILABLE } from "../../problem.js";
-import type { RateLimitState } from "../../rate-limit/step.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
-import { SecuredRequest } from "../../secured-request.js";
+import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
-import type { Session } from "../../session/session.js";
 import { FetchExchange } from "../fetch/fetch-exchange.js";
 import { peerAddressOf } from "../fetch/peer-address.js";
 import { completeResponse, refusalResponse } from "../fetch/secured-response.js";
 
-/** What the middleware puts into Hono's context: `context.get("claims")`. */
-export interface CelloVariables {
-  /** The verified claims; `undefined` where no token was needed and none was sent. */
-  claims: JwtClaims | undefined;
-  /** The raw token that was verified. */
-  token: string | undefined;
-  /** The session of this client; `undefined` when sessions are not enabled. */
-  session: Session;
-  /** This response's CSP nonce, base64. */
-  cspNonce: string;
-  /** The client's address, as `trustProxy` allows to know it. */
-  clientIp: string;
-  /** The state of the tightest limit; `undefined` when no limit applied. */
-  rateLimit: RateLimitState | undefined;
-}
+/** What the middleware puts into Hono's context: `context.get("claims")`. There is a session only when sessions are enabled. */
+export interface CelloVariables extends SecuredRequestFields {}
 
 /** Options of {@link cello}: a route's security options, and what the runtime does not tell. */
 export interface CelloHonoOptions extends RouteSecurityOptions {

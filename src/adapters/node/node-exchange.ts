@@ -48,13 +48,17 @@ export class NodeExchange implements Exchange {
   }
 
   get isSecure(): boolean {
-    const forwarded = this.#forwarded("x-forwarded-proto");
+    const forwarded = this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-proto"));
     if (forwarded !== undefined) return forwarded.toLowerCase() === "https";
     return this.#raw.socket instanceof TLSSocket;
   }
 
   get host(): string | undefined {
-    return this.#forwarded("x-forwarded-host") ?? this.header(":authority") ?? this.header("host");
+    return (
+      this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-host")) ??
+      this.header(":authority") ??
+      this.header("host")
+    );
   }
 
   header(name: string): string | undefined {
@@ -70,13 +74,5 @@ export class NodeExchange implements Exchange {
       if (candidate?.length === name.length && candidate.toLowerCase() === name) count++;
     }
     return count;
-  }
-
-  /** What the nearest proxy says, when it is one that may speak for the client. */
-  #forwarded(name: string): string | undefined {
-    const value = this.header(name);
-    if (value === undefined || !this.#addresses.isTrusted(this.peerAddress)) return undefined;
-    // Each proxy appends its own word: the last one is that of the proxy at the other end of the socket.
-    return value.slice(value.lastIndexOf(",") + 1).trim();
   }
 }
