@@ -159,6 +159,44 @@ describe("TokenAuthenticator", () => {
     expect(authenticate(`${good}=`)).toBe("signature");
   });
 
+  it("keeps a repeated token through floods of forged tokens and of tokens that come once", () => {
+    const { jwt, authenticate, verified } = setUp({ cacheSize: 4 });
+    const token = jwt.sign({ sub: "u" });
+    authenticate(token);
+    authenticate(token);
+    for (let index = 0; index < 100; index++) {
+      const other = jwt.sign({ sub: `v${index}` });
+      expect(authenticate(`${other.slice(0, -43)}${token.slice(-43)}`)).toBe("signature");
+      expect(verified(() => authenticate(token))).toBe(0);
+    }
+    for (let index = 0; index < 10; index++) authenticate(jwt.sign({ sub: `w${index}` }));
+    accepted(authenticate(token));
+    expect(verified(() => authenticate(token))).toBe(0);
+  });
+
+  it("asks the revocation list for every request, of new and of remembered tokens", () => {
+    const isRevoked = vi.fn(() => false);
+    const revocations = { isRevoked, revoke: vi.fn(), revokeAll: vi.fn(), revokedUntilMs: () => undefined };
+    const clock = { wallMs: () => NOW * 1000, monotonicMs: () => NOW * 1000 };
+    const jwt = new Jwt({ secret: "s".repeat(32) }, { clock, revocations });
+    const authenticator = new TokenAuthenticator(jwt, new EventHub());
+    const exchange = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
+    for (let count = 1; count <= 4; count++) {
+      accepted(authenticator.authenticate(exchange));
+      expect(isRevoked).toHaveBeenCalledTimes(count);
+    }
+    isRevoked.mockReturnValue(true);
+    expect(authenticator.authenticate(exchange)).toBe("revoked");
+  });
+
+  it("reads scopes and roles once for all requests with a token", () => {
+    const { jwt, authenticate } = setUp();
+    const token = jwt.sign({ scope: "a", roles: ["r"] });
+    const [first, second] = [accepted(authenticate(token)), accepted(authenticate(token))];
+    expect(second.scopes).toBe(first.scopes);
+    expect(second.roles).toBe(first.roles);
+  });
+
   it("answers alike, whatever the cause", () => {
     const { authenticator } = setUp();
     expect(authenticator.invalid).toMatchObject({

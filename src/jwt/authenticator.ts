@@ -8,8 +8,8 @@ import { hasRegisteredTypes, type JwtClaims } from "./claims.js";
 import { type Jwt, tokenVerifierOf } from "./jwt.js";
 import { readRoles, readScopes } from "./permissions.js";
 import { insufficientScope, type TokenRefusals, tokenRefusals } from "./refusals.js";
-import { RememberedTokens } from "./remembered-tokens.js";
 import type { TokenVerifier } from "./token-verifier.js";
+import { VerifiedTokens } from "./verified-tokens.js";
 
 /** A token that was accepted, and what it permits. */
 export interface VerifiedToken {
@@ -23,11 +23,46 @@ export interface VerifiedToken {
   readonly roles: ReadonlySet<string>;
 }
 
-/** What is remembered of a verified token: everything but the token. */
-interface Remembered {
+/** What is kept of a verified token, for all requests with it: everything but the token. */
+class AcceptedClaims {
   readonly claims: JsonObject & JwtClaims;
-  readonly scopes: ReadonlySet<string>;
-  readonly roles: ReadonlySet<string>;
+  #scopes: ReadonlySet<string> | undefined;
+  #roles: ReadonlySet<string> | undefined;
+
+  constructor(claims: JsonObject & JwtClaims) {
+    this.claims = claims;
+  }
+
+  get scopes(): ReadonlySet<string> {
+    this.#scopes ??= readScopes(this.claims);
+    return this.#scopes;
+  }
+
+  get roles(): ReadonlySet<string> {
+    this.#roles ??= readRoles(this.claims);
+    return this.#roles;
+  }
+}
+
+/** Scopes and roles are read when a route asks for them: most do not. */
+class AcceptedToken implements VerifiedToken {
+  readonly claims: JwtClaims;
+  readonly token: string;
+  readonly #accepted: AcceptedClaims;
+
+  constructor(token: string, accepted: AcceptedClaims) {
+    this.claims = accepted.claims;
+    this.token = token;
+    this.#accepted = accepted;
+  }
+
+  get scopes(): ReadonlySet<string> {
+    return this.#accepted.scopes;
+  }
+
+  get roles(): ReadonlySet<string> {
+    return this.#accepted.roles;
+  }
 }
 
 /** What came of a request's token: accepted, refused for a reason, or `undefined` when it had none. */
@@ -45,7 +80,7 @@ export class TokenAuthenticator implements TokenRefusals {
   readonly #events: EventHub;
   readonly #source: BearerSource;
   readonly #verifier: TokenVerifier;
-  readonly #remembered: RememberedTokens<Remembered> | undefined;
+  readonly #remembered: VerifiedTokens<AcceptedClaims> | undefined;
   /** The keys under which the remembered tokens were verified. */
   #keys: Verifier | undefined;
 
@@ -59,7 +94,7 @@ export class TokenAuthenticator implements TokenRefusals {
     this.#events = events;
     this.#source = new BearerSource(config);
     this.#verifier = tokenVerifierOf(jwt);
-    this.#remembered = config.cacheSize === 0 ? undefined : new RememberedTokens(config.cacheSize);
+    this.#remembered = config.cacheSize === 0 ? undefined : new VerifiedTokens(config.cacheSize);
   }
 
   /**
@@ -72,13 +107,11 @@ export class TokenAuthenticator implements TokenRefusals {
     const presented = this.#source.read(exchange);
     if (presented === undefined) return undefined;
     if (typeof presented !== "string") return this.#reject(exchange, presented.rejection);
-    if (this.#remembered === undefined) return this.#verify(exchange, presented, undefined);
-    const key = RememberedTokens.keyOf(presented);
-    const remembered = this.#recall(this.#remembered, key);
-    if (remembered === undefined) return this.#verify(exchange, presented, key);
-    const problem = this.#verifier.checkAgain(remembered.claims);
-    if (problem === undefined) return verified(presented, remembered);
-    this.#remembered.delete(key);
+    const accepted = this.#recall(presented);
+    if (accepted === undefined) return this.#verify(exchange, presented);
+    const problem = this.#verifier.checkAgain(accepted.claims);
+    if (problem === undefined) return new AcceptedToken(presented, accepted);
+    this.#remembered?.forget(presented);
     return this.#reject(exchange, problem);
   }
 
@@ -93,34 +126,28 @@ export class TokenAuthenticator implements TokenRefusals {
   }
 
   /** Tokens that were verified under keys which have changed since are verified again. */
-  #recall(tokens: RememberedTokens<Remembered>, key: string): Remembered | undefined {
+  #recall(token: string): AcceptedClaims | undefined {
     const keys = this.#verifier.keys;
-    if (keys === this.#keys) return tokens.get(key);
+    if (keys === this.#keys) return this.#remembered?.recall(token);
     this.#keys = keys;
-    tokens.clear();
+    this.#remembered?.clear();
     return undefined;
   }
 
-  #verify(exchange: Exchange, token: string, key: string | undefined): Authentication | Promise<Authentication> {
+  #verify(exchange: Exchange, token: string): Authentication | Promise<Authentication> {
     const outcome = this.#verifier.check(token);
     const newKeys = this.#verifier.newKeysFor(outcome);
-    if (newKeys === undefined) return this.#conclude(exchange, token, key, outcome);
-    // Verified under new keys and not remembered yet: the next request does that.
-    return newKeys.then(() => this.#conclude(exchange, token, undefined, this.#verifier.check(token)));
+    // Verified under new keys it is not remembered yet: the next request does that.
+    if (newKeys !== undefined) return newKeys.then(() => this.#verifyUnderNewKeys(exchange, token));
+    const accepted = accept(outcome);
+    if (typeof accepted === "string") return this.#reject(exchange, accepted);
+    this.#remembered?.keep(token, accepted);
+    return new AcceptedToken(token, accepted);
   }
 
-  #conclude(
-    exchange: Exchange,
-    token: string,
-    key: string | undefined,
-    outcome: JsonObject | TokenRejection,
-  ): VerifiedToken | TokenRejection {
-    if (typeof outcome === "string") return this.#reject(exchange, outcome);
-    const claims: JsonObject = deepFreeze(outcome);
-    if (!hasRegisteredTypes(claims)) return this.#reject(exchange, "claims");
-    const accepted = { claims, scopes: readScopes(claims), roles: readRoles(claims) };
-    if (key !== undefined) this.#remembered?.set(key, accepted);
-    return verified(token, accepted);
+  #verifyUnderNewKeys(exchange: Exchange, token: string): Authentication {
+    const accepted = accept(this.#verifier.check(token));
+    return typeof accepted === "string" ? this.#reject(exchange, accepted) : new AcceptedToken(token, accepted);
   }
 
   #reject(exchange: Exchange, reason: TokenRejection): TokenRejection {
@@ -131,6 +158,8 @@ export class TokenAuthenticator implements TokenRefusals {
   }
 }
 
-function verified(token: string, { claims, scopes, roles }: Remembered): VerifiedToken {
-  return { claims, token, scopes, roles };
+function accept(outcome: JsonObject | TokenRejection): AcceptedClaims | TokenRejection {
+  if (typeof outcome === "string") return outcome;
+  const claims: JsonObject = deepFreeze(outcome);
+  return hasRegisteredTypes(claims) ? new AcceptedClaims(claims) : "claims";
 }

@@ -81,7 +81,7 @@ export class RemoteKeys {
       await this.#source.reload();
       const keys = usableKeys(this.#source.jwks()?.keys ?? [], this.#algorithm);
       if (keys.length === 0) throw new Error(`the JWK Set has no key for ${this.#algorithm.name}`);
-      this.#verifier = new Verifier(keys);
+      this.#verifier = new Verifier(keys).prepareUsualHeaders();
       this.#loadedMs = this.#clock.monotonicMs();
       this.#report(undefined);
     } catch (error) {
