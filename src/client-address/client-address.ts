@@ -1,3 +1,4 @@
+import { isIpv4 } from "./address-digits.js";
 import { addressText, parseAddress } from "./address-text.js";
 import { type AddressRange, isInRanges, parseTrustProxy, type TrustProxy } from "./trust-proxy.js";
 
@@ -115,7 +116,7 @@ export class ClientAddressResolver {
   }
 
   #parse(text: string): Speaker | undefined {
-    if (this.#ranges.length === 0 && isPlainIpv4(text)) return { text, isTrusted: false };
+    if (this.#ranges.length === 0 && isIpv4(text)) return { text, isTrusted: false };
     const address = parseAddress(text);
     if (address === undefined) return undefined;
     return { text: addressText(address), isTrusted: isInRanges(address, this.#ranges) };
@@ -136,25 +137,4 @@ function withoutPort(text: string): string {
 
 function isPort(text: string): boolean {
   return /^:\d{1,5}$/.test(text);
-}
-
-/** Four decimal parts below 256, without leading zeros: what a socket says of an IPv4 peer. */
-function isPlainIpv4(text: string): boolean {
-  if (text.length > 15) return false;
-  let part = -1;
-  let parts = 1;
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code === 46) {
-      if (part === -1) return false;
-      part = -1;
-      parts++;
-      continue;
-    }
-    const digit = code - 48;
-    if (digit < 0 || digit > 9 || part === 0) return false;
-    part = part === -1 ? digit : part * 10 + digit;
-    if (part > 255) return false;
-  }
-  return parts === 4 && part !== -1;
 }

@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import { ipv6Text } from "./address-digits.js";
 import { parseAddress } from "./address-text.js";
 
 /** Keys of IPv6 clients that are remembered. */
@@ -23,7 +24,7 @@ export function clientKey(ip: string, ipv6Prefix = 64): string {
   if (address === undefined) return ip;
   if (!(address instanceof ipaddr.IPv6)) return address.toString();
   const masked = address.parts.map((part, index) => part & groupMask(ipv6Prefix - index * 16));
-  return `${new ipaddr.IPv6(masked).toRFC5952String()}/${ipv6Prefix}`;
+  return `${ipv6Text(masked)}/${ipv6Prefix}`;
 }
 
 /** The mask of one group of 16 bits, of which the first `bits` count. */

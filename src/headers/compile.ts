@@ -8,7 +8,6 @@ import { SECURITY_HEADERS } from "./security-headers.js";
 export interface NonceLine {
   /** In canonical case. */
   readonly name: string;
-  readonly lowerCaseName: string;
   /** The value, split where the nonce goes: one part more than there are places. */
   readonly parts: readonly string[];
   /** The value with a nonce. The nonce is base64 and is not checked again. */
@@ -25,8 +24,6 @@ export interface NonceLine {
 export interface CompiledSecurityHeaders {
   /** Flat list of fixed names and values, names in canonical case: `["X-Frame-Options", "DENY", ...]`. */
   readonly lines: readonly string[];
-  /** The same list with names in lower case, for hosts that keep them so. */
-  readonly lowerCaseLines: readonly string[];
   readonly nonceLines: readonly NonceLine[];
   /** Lower-case name to canonical name, of every header in `lines` and `nonceLines`. */
   readonly names: ReadonlyMap<string, string>;
@@ -65,7 +62,6 @@ export function compileSecurityHeaders(config: SecurityHeadersConfig): CompiledS
   }
   return Object.freeze({
     lines: Object.freeze(lines),
-    lowerCaseLines: Object.freeze(lines.map((text, index) => (index % 2 === 0 ? text.toLowerCase() : text))),
     nonceLines: Object.freeze(nonceLines),
     names,
     removed: Object.freeze([...new Set(config.removeHeaders.map((name) => name.toLowerCase()))]),
@@ -85,7 +81,6 @@ function checkValue(header: SecurityHeader<SecurityHeadersConfig>, value: string
 }
 
 class SplitLine implements NonceLine {
-  readonly lowerCaseName: string;
   readonly parts: readonly string[];
   readonly #first: string;
   readonly #rest: readonly string[];
@@ -95,7 +90,6 @@ class SplitLine implements NonceLine {
     value: string,
   ) {
     const [first = "", ...rest] = value.split(NONCE_SLOT);
-    this.lowerCaseName = name.toLowerCase();
     this.parts = Object.freeze([first, ...rest]);
     this.#first = first;
     this.#rest = rest;

@@ -93,6 +93,24 @@ describe("headerFields", () => {
     );
   });
 
+  it("says what is so now, whatever it said last", () => {
+    const few = fc.integer({ min: 1, max: 3 });
+    const headers = fc.constantFrom<RateLimitHeaders>("standard", "legacy", "both", "none");
+    fc.assert(
+      fc.property(headers, fc.array(fc.tuple(few, few, few), { maxLength: 30 }), (kind, said) => {
+        const config = RateLimitConfig.tokenBucket({ requests: 3, window: 60, headers: kind });
+        const fields = new LimitFields(config);
+        for (const [limit, remaining, seconds] of said) {
+          const one = decision(limit, remaining, seconds * 1000);
+          const fresh = headerFields([{ fields: new LimitFields(config), decision: one }]);
+          expect(fields.lines(one)).toEqual(fresh);
+          expect(headerFields([{ fields, decision: one }])).toEqual(fresh);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it("never says Retry-After: 0", () => {
     expect(retryAfterSeconds({ ...decision(1, 0, 1), retryAfterMs: 0 })).toBe(1);
     expect(retryAfterSeconds({ ...decision(1, 0, 1), retryAfterMs: 1001 })).toBe(2);

@@ -13,6 +13,10 @@ export class LimitFields {
   readonly #windowParameter: string;
   #policy: string;
   #policyLimit: number;
+  #lines: readonly string[] = [];
+  #linesLimit = -1;
+  #linesRemaining = -1;
+  #linesReset = -1;
 
   constructor(config: RateLimitConfig) {
     this.isStandard = config.headers === "standard" || config.headers === "both";
@@ -36,6 +40,29 @@ export class LimitFields {
   /** The member of `RateLimit`: `"default";r=99;t=1`. */
   state(decision: RateLimitDecision): string {
     return `${this.#name};r=${decision.remaining};t=${wholeSeconds(decision.resetMs)}`;
+  }
+
+  /**
+   * The fields when this limit alone looked at a request, as a flat list of names and values.
+   *
+   * The last list is kept: in a flood of refused requests one answer is like the other, for as long as
+   * the seconds are the same.
+   */
+  lines(decision: RateLimitDecision): readonly string[] {
+    const { limit, remaining } = decision;
+    const reset = wholeSeconds(decision.resetMs);
+    if (remaining === this.#linesRemaining && reset === this.#linesReset && limit === this.#linesLimit) {
+      return this.#lines;
+    }
+    this.#linesLimit = limit;
+    this.#linesRemaining = remaining;
+    this.#linesReset = reset;
+    const list = this.isStandard
+      ? ["RateLimit-Policy", this.policy(limit), "RateLimit", `${this.#name};r=${remaining};t=${reset}`]
+      : [];
+    if (this.isLegacy) pushLegacy(list, decision);
+    this.#lines = list;
+    return list;
   }
 
   #policyText(limit: number): string {
@@ -67,17 +94,19 @@ export function headerFields(verdicts: readonly LimitVerdict[]): readonly string
     if (fields.isLegacy) legacy ??= decision;
   }
   const list = policies === "" ? [] : ["RateLimit-Policy", policies, "RateLimit", states];
-  if (legacy !== undefined) {
-    list.push(
-      "X-RateLimit-Limit",
-      String(legacy.limit),
-      "X-RateLimit-Remaining",
-      String(legacy.remaining),
-      "X-RateLimit-Reset",
-      String(wholeSeconds(legacy.resetMs)),
-    );
-  }
+  if (legacy !== undefined) pushLegacy(list, legacy);
   return list;
+}
+
+function pushLegacy(list: string[], decision: RateLimitDecision): void {
+  list.push(
+    "X-RateLimit-Limit",
+    String(decision.limit),
+    "X-RateLimit-Remaining",
+    String(decision.remaining),
+    "X-RateLimit-Reset",
+    String(wholeSeconds(decision.resetMs)),
+  );
 }
 
 /** Whole seconds, rounded up. */

@@ -3,13 +3,12 @@ import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
 import type { LoadSource } from "../load/snapshot.js";
-import type { Refusal } from "../problem.js";
 import { AdaptiveController } from "./adaptive.js";
 import type { RateLimitConfig, RateLimitRequest } from "./config.js";
 import { GuardedStore, type LimiterDecision } from "./guarded-store.js";
 import { LimitFields, retryAfterSeconds } from "./header-fields.js";
 import { createKeyedLimit } from "./memory-store.js";
-import { quotaExceeded } from "./refusals.js";
+import { quotaExceeded, type TemporaryRefusal } from "./refusals.js";
 import type { KeyedLimit, MaybePromise, RateLimitPolicy } from "./store.js";
 
 /** What limits are compiled with. */
@@ -25,7 +24,7 @@ export interface LimiterParts {
 export class RateLimiter {
   readonly fields: LimitFields;
   /** The answer when this limit alone refuses. */
-  readonly quotaExceeded: Refusal;
+  readonly quotaExceeded: TemporaryRefusal;
   /** Holds the limit in force; `undefined` unless the limit is adaptive. */
   readonly controller: AdaptiveController | undefined;
   /** Counts in memory; `undefined` when a store counts. */

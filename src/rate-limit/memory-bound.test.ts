@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../clock.js";
-import { testPolicy } from "./clock.fake.js";
+import { TestClock, testPolicy } from "./clock.fake.js";
 import { createKeyedLimit } from "./memory-store.js";
 import type { KeyedLimit } from "./store.js";
 
@@ -42,6 +42,29 @@ describe("memory at 1,000,000 keys", () => {
     fill(limit, each);
     expect(limit.byteLength / KEYS).toBeLessThanOrEqual(40 + 8 * each);
     expect(limit.peek(address(7), 1).remaining).toBe(100 - each);
+  });
+
+  it.each([100, 10_000])("is within that at every number of keys with one request of %i a window", (requests) => {
+    const limit = createKeyedLimit(testPolicy("sliding-window", requests, 3_600_000), systemClock);
+    for (let keys = 1; keys <= KEYS; keys++) {
+      limit.consume(address(keys), 1);
+      if (keys >= 50_000 && keys % 10_000 === 0)
+        expect(limit.byteLength / keys, `${keys} keys`).toBeLessThanOrEqual(48);
+    }
+  });
+
+  it("takes no more for keys that are back at one request than for those that never had more", () => {
+    const clock = new TestClock();
+    const limit = createKeyedLimit(testPolicy("sliding-window", 10_000, 1_000_000), clock);
+    for (let index = 0; index < 20_000; index++) limit.consume(address(index), 1);
+    clock.nowMs = 500_000;
+    for (let index = 0; index < 10_000; index++) limit.consume(address(index), 1);
+    const most = limit.byteLength;
+    for (let index = 0; index < 10_000; index++) limit.giveBack(address(index), 1);
+    for (let index = 10_000; index < 20_000; index++) limit.consume(address(index), 1);
+    expect(limit.byteLength).toBe(most);
+    expect(limit.peek(address(7), 1).remaining).toBe(9999);
+    expect(limit.peek(address(17_000), 1).remaining).toBe(9998);
   });
 
   it.each([

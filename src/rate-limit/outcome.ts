@@ -2,7 +2,7 @@ import type { Refusal } from "../problem.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import { headerFields, type LimitFields, retryAfterSeconds, wholeSeconds } from "./header-fields.js";
 import type { RateLimiter } from "./limiter.js";
-import { COUNTS_UNAVAILABLE, quotaExceeded, REDUCED_CAPACITY, withRetryAfter } from "./refusals.js";
+import { COUNTS_UNAVAILABLE, quotaExceeded, REDUCED_CAPACITY, type TemporaryRefusal } from "./refusals.js";
 
 /** What one limit said about a request. */
 export class Verdict {
@@ -81,6 +81,8 @@ export class RateLimitOutcome {
    */
   get headers(): readonly string[] {
     const { verdicts } = this;
+    const only = verdicts.length === 1 ? verdicts[0] : undefined;
+    if (only !== undefined) return only.decision.isUnavailable === true ? [] : only.fields.lines(only.decision);
     const areCounted = verdicts.every(({ decision }) => decision.isUnavailable !== true);
     return headerFields(areCounted ? verdicts : verdicts.filter(({ decision }) => decision.isUnavailable !== true));
   }
@@ -117,16 +119,16 @@ function refusalOf(verdicts: readonly Verdict[]): Refusal | undefined {
   }
   if (first === undefined) return undefined;
   const prepared = refusing === 1 ? preparedFor(first) : preparedForMany(verdicts.filter((verdict) => verdict.refuses));
-  return withRetryAfter(prepared, retryAfter);
+  return prepared.after(retryAfter);
 }
 
-function preparedFor(verdict: Verdict): Refusal {
+function preparedFor(verdict: Verdict): TemporaryRefusal {
   if (verdict.decision.isUnavailable === true) return COUNTS_UNAVAILABLE;
   return verdict.decision.wasReduced ? REDUCED_CAPACITY : verdict.limiter.quotaExceeded;
 }
 
 /** A quota that is used up says more than a reduction, and that more than a store that is gone. */
-function preparedForMany(refusing: readonly Verdict[]): Refusal {
+function preparedForMany(refusing: readonly Verdict[]): TemporaryRefusal {
   const exceeded = refusing.filter(({ decision }) => decision.isUnavailable !== true && !decision.wasReduced);
   if (exceeded.length > 0) return quotaExceeded(exceeded.map(({ limiter }) => limiter.name));
   return refusing.some(({ decision }) => decision.wasReduced) ? REDUCED_CAPACITY : COUNTS_UNAVAILABLE;

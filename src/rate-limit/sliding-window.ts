@@ -40,7 +40,8 @@ export class SlidingWindows implements KeyedLimit {
     this.#slot = policy.requests <= MOST_STAMPS ? 0 : Math.max(1, Math.floor(this.#window / MOST_STAMPS));
     const ring = new StampRing(this.#slot === 0 ? 1 : 2);
     this.#ring = ring;
-    // A slot of the table has two words beside the time: the ring's handle and the units in use.
+    // A slot of the table has two words beside the time: the ring's handle and the units in use. A key
+    // whose units have one stamp needs no ring: the stamp is a window before the time.
     this.#table = new KeyTable(2, policy.maxKeys, (words, word) => ring.free(words[word] ?? 0));
   }
 
@@ -87,7 +88,7 @@ export class SlidingWindows implements KeyedLimit {
     while (left > 0) {
       const weight = ring.weightAt(ring.count - 1);
       if (weight > left) {
-        ring.setWeight(ring.count - 1, weight - left);
+        ring.setNewestWeight(weight - left);
         break;
       }
       ring.dropNewest();
@@ -110,10 +111,11 @@ export class SlidingWindows implements KeyedLimit {
   /** Opens the key's ring, drops what is older than the window, and returns the units in use. */
   #openLive(index: number, now: number): number {
     const { lanes, words } = this.#table;
-    if ((lanes[index] ?? 0) <= now) return 0;
+    const fullAt = lanes[index] ?? 0;
+    if (fullAt <= now) return 0;
     const ring = this.#ring;
-    ring.open(words[index * 2 + 2] ?? 0);
     let used = words[index * 2 + 3] ?? 0;
+    ring.open(words[index * 2 + 2] ?? 0, (fullAt - this.#window) | 0, used);
     while (ring.count > 0 && this.#age(ring.stampAt(0), now) >= this.#window) {
       used -= ring.weightAt(0);
       ring.dropOldest();
@@ -126,14 +128,14 @@ export class SlidingWindows implements KeyedLimit {
     const ring = this.#ring;
     if (this.#slot === 0) {
       const stamp = this.#time.nowUp;
-      for (let unit = 0; unit < cost; unit++) ring.push(stamp | 0, 1);
+      ring.push(stamp | 0, cost);
       return stamp;
     }
     const newest = ring.count - 1;
     const age = newest === -1 ? 1 : this.#age(ring.stampAt(newest), now);
     // The newest slot has not ended yet, or ends now.
     if (age <= 0 && this.#time.nowUp <= now - age) {
-      ring.setWeight(newest, ring.weightAt(newest) + cost);
+      ring.setNewestWeight(ring.weightAt(newest) + cost);
       return now - age;
     }
     const end = (Math.floor(now / this.#slot) + 1) * this.#slot;

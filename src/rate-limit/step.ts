@@ -76,11 +76,9 @@ export class RateLimitStep {
     const cost = limiter.costOf(request);
     const decision = limiter.consume(key, cost);
     if (decision instanceof Promise) {
-      return decision.then((settled) =>
-        report(exchange, new RateLimitOutcome([new Verdict(limiter, key, cost, settled)])),
-      );
+      return decision.then((settled) => reportOne(exchange, new Verdict(limiter, key, cost, settled)));
     }
-    return report(exchange, new RateLimitOutcome([new Verdict(limiter, key, cost, decision)]));
+    return reportOne(exchange, new Verdict(limiter, key, cost, decision));
   }
 }
 
@@ -146,10 +144,17 @@ function verdictOf(application: Application | undefined, decision: LimiterDecisi
 }
 
 function report(exchange: Exchange, outcome: RateLimitOutcome): RateLimitOutcome {
-  for (const { limiter, decision } of outcome.verdicts) {
-    if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(exchange, decision);
-  }
+  for (const verdict of outcome.verdicts) reportVerdict(exchange, verdict);
   return outcome;
+}
+
+function reportOne(exchange: Exchange, verdict: Verdict): RateLimitOutcome {
+  reportVerdict(exchange, verdict);
+  return new RateLimitOutcome([verdict]);
+}
+
+function reportVerdict(exchange: Exchange, { limiter, decision }: Verdict): void {
+  if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(exchange, decision);
 }
 
 /** Continues at once with a value, or later with that of a promise. */
