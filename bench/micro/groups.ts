@@ -43,18 +43,36 @@ function tokenCases(): MicroCase[] {
   );
 }
 
+const COOKIES = [
+  "cello, sealed",
+  "@fastify/secure-session, sealed",
+  "iron-session, sealed",
+  "cookie-session, only signed",
+];
+
 const OTHERS: readonly MicroCase[] = [
   {
     name: "cookie",
     title: "Session cookie: open and seal",
     group: "cookies",
-    contenders: [
-      "cello, sealed",
-      "@fastify/secure-session, sealed",
-      "iron-session, sealed",
-      "cookie-session, only signed",
-    ],
+    contenders: [...COOKIES, "cello, session of a request, remembered"],
     params: {},
+    mode: "time",
+  },
+  {
+    name: "cookie-open",
+    title: "Session cookie, not remembered: open",
+    group: "cookies",
+    contenders: COOKIES,
+    params: { part: "open" },
+    mode: "time",
+  },
+  {
+    name: "cookie-seal",
+    title: "Session cookie: seal",
+    group: "cookies",
+    contenders: COOKIES,
+    params: { part: "seal" },
     mode: "time",
   },
   {

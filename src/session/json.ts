@@ -74,7 +74,7 @@ function copyRecord(record: object, place: string, ancestors: object[]): { [name
 }
 
 /** Sets an own property; a plain assignment to `__proto__` would change the prototype instead. */
-function define(target: { [name: string]: JsonValue }, name: string, value: JsonValue): void {
+export function define(target: { [name: string]: JsonValue }, name: string, value: JsonValue): void {
   if (name === "__proto__") {
     Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
     return;

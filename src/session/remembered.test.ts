@@ -32,4 +32,17 @@ describe("RememberedCookies", () => {
     expect(kept.length).toBeLessThanOrEqual(100);
     expect(kept).toContain(values.at(-1));
   });
+
+  it("does not take one cookie for another that only ends alike", () => {
+    const remembered = new RememberedCookies<object>(100);
+    const tail = "t".repeat(40);
+    remembered.remember(`a${tail}`, { name: "a" });
+    expect(remembered.get(`b${tail}`)).toBeUndefined();
+    expect(remembered.get(tail)).toBeUndefined();
+    expect(remembered.get(`a${tail}`)).toEqual({ name: "a" });
+    // Into the old generation: the same holds there.
+    remembered.remember("x".repeat(45), {});
+    expect(remembered.get(`b${tail}`)).toBeUndefined();
+    expect(remembered.get(`a${tail}`)).toEqual({ name: "a" });
+  });
 });

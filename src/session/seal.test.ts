@@ -125,6 +125,16 @@ describe("CookieSealer", () => {
     );
   });
 
+  it("seals text that no cookie could hold, and goes on sealing and opening others", () => {
+    const sealer = sealerOf(["one"]);
+    const small = sealer.seal("small", NOW);
+    const large = sealer.seal("x".repeat(10_000), NOW);
+    expect(large.length).toBe(CookieSealer.sealedLength(10_000));
+    expect(sealer.open(large, NOW)).toBe("malformed");
+    expect(sealer.open(small, NOW)).toMatchObject({ text: "small" });
+    expect(sealer.open(sealer.seal("other", NOW), NOW)).toMatchObject({ text: "other" });
+  });
+
   it("never seals the same text to the same value", () => {
     const sealer = sealerOf(["one"]);
     const values = new Set(Array.from({ length: 2000 }, () => sealer.seal("same", NOW)));

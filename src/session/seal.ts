@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 import type { SessionRejection } from "../events.js";
 import type { SessionKeyRing } from "./key-ring.js";
-import { takeRandomBytes } from "./random.js";
+import { writeRandomBytes } from "./random.js";
 
 // version (1) | key id (4) | issue time, ms (6) | nonce (12) | ciphertext | tag (16)
 const VERSION = 1;
@@ -36,6 +36,11 @@ export class CookieSealer {
   readonly #maxAgeMs: number;
   /** The header of the value at hand, then purpose and cookie name. Used within one call only. */
   readonly #associatedData: Buffer;
+  // The sealed bytes at hand, never clear text; used within one call only. Made once with their views,
+  // because a buffer and a view for each part were 3 to 11 % of what sealing and opening took.
+  #sealed = Buffer.allocUnsafeSlow(MAX_VALUE_LENGTH);
+  #nonce = this.#sealed.subarray(NONCE_AT, TEXT_AT);
+  readonly #tag = Buffer.alloc(TAG_BYTES);
 
   /** @param maxAgeMs values that were issued longer ago are refused before any cryptography */
   constructor(keys: SessionKeyRing, cookieName: string, maxAgeMs: number) {
@@ -52,44 +57,45 @@ export class CookieSealer {
   /** @param issuedAt now, in milliseconds since 1970 */
   seal(text: string, issuedAt: number): string {
     const key = this.#keys.current;
-    const textBytes = Buffer.byteLength(text);
-    const sealed = Buffer.allocUnsafe(OVERHEAD_BYTES + textBytes);
+    this.#reserve(OVERHEAD_BYTES + Buffer.byteLength(text));
+    const sealed = this.#sealed;
     sealed.writeUInt8(VERSION, 0);
     sealed.writeUInt32BE(key.id, 1);
     sealed.writeUIntBE(issuedAt, 5, 6);
-    const nonce = takeRandomBytes(TEXT_AT - NONCE_AT);
-    nonce.copy(sealed, NONCE_AT);
-    const cipher = createCipheriv("aes-256-gcm", key.sealingAt(issuedAt), nonce);
-    cipher.setAAD(this.#bind(sealed));
-    cipher.update(text, "utf8").copy(sealed, TEXT_AT);
+    writeRandomBytes(sealed, NONCE_AT, TEXT_AT - NONCE_AT);
+    const cipher = createCipheriv("aes-256-gcm", key.sealingAt(issuedAt), this.#nonce);
+    cipher.setAAD(this.#bind());
+    const encrypted = cipher.update(text, "utf8");
+    sealed.set(encrypted, TEXT_AT);
     cipher.final();
-    cipher.getAuthTag().copy(sealed, TEXT_AT + textBytes);
-    return sealed.toString("base64url");
+    sealed.set(cipher.getAuthTag(), TEXT_AT + encrypted.length);
+    return sealed.toString("base64url", 0, OVERHEAD_BYTES + encrypted.length);
   }
 
   /** What a value holds, or why it is refused. */
   open(value: string, now: number): OpenedSeal | SessionRejection {
     if (value.length > MAX_VALUE_LENGTH) return "malformed";
-    const sealed = Buffer.from(value, "base64url");
-    if (sealed.length < OVERHEAD_BYTES || sealed.readUInt8(0) !== VERSION) return "malformed";
+    const sealed = this.#sealed;
+    const length = sealed.write(value, "base64url");
+    if (length < OVERHEAD_BYTES || sealed[0] !== VERSION) return "malformed";
     // Buffer reads base64url leniently; a value has exactly one spelling here (RFC 4648 section 3.5).
-    const canonical = sealed.toString("base64url");
+    const canonical = sealed.toString("base64url", 0, length);
     if (canonical !== value) return "malformed";
     const issuedAt = sealed.readUIntBE(5, 6);
     if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
     if (issuedAt <= now - this.#maxAgeMs) return "expired";
     const key = this.#keys.find(sealed.readUInt32BE(1));
     if (key === undefined) return "signature";
-    const text = this.#decrypt(sealed, key.sealingAt(issuedAt));
+    const text = this.#decrypt(length - TAG_BYTES, key.sealingAt(issuedAt));
     return text === undefined ? "signature" : { text, issuedAt, value: canonical };
   }
 
-  #decrypt(sealed: Buffer, key: KeyObject): string | undefined {
-    const tagAt = sealed.length - TAG_BYTES;
-    const decipher = createDecipheriv("aes-256-gcm", key, sealed.subarray(NONCE_AT, TEXT_AT));
-    decipher.setAAD(this.#bind(sealed));
-    decipher.setAuthTag(sealed.subarray(tagAt));
-    const text = decipher.update(sealed.subarray(TEXT_AT, tagAt));
+  #decrypt(tagAt: number, key: KeyObject): string | undefined {
+    const decipher = createDecipheriv("aes-256-gcm", key, this.#nonce);
+    decipher.setAAD(this.#bind());
+    this.#sealed.copy(this.#tag, 0, tagAt, tagAt + TAG_BYTES);
+    decipher.setAuthTag(this.#tag);
+    const text = decipher.update(this.#sealed.subarray(TEXT_AT, tagAt));
     try {
       // Throws when the tag does not fit: the text above is looked at only after this.
       decipher.final();
@@ -99,8 +105,15 @@ export class CookieSealer {
     return text.toString();
   }
 
-  #bind(sealed: Buffer): Buffer {
-    sealed.copy(this.#associatedData, 0, 0, NONCE_AT);
+  /** Makes room for more than a cookie can hold, which is sealed only where nobody checked the size. */
+  #reserve(bytes: number): void {
+    if (bytes <= this.#sealed.length) return;
+    this.#sealed = Buffer.allocUnsafeSlow(bytes);
+    this.#nonce = this.#sealed.subarray(NONCE_AT, TEXT_AT);
+  }
+
+  #bind(): Buffer {
+    this.#sealed.copy(this.#associatedData, 0, 0, NONCE_AT);
     return this.#associatedData;
   }
 }

@@ -4,14 +4,14 @@ import type { SessionRejection } from "../events.js";
 import type { Exchange } from "../exchange.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
-import { isJsonRecord, type JsonValue } from "./json.js";
+import { isJsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { takeRandomBytes } from "./random.js";
 import { RememberedCookies } from "./remembered.js";
 import { CookieSealer } from "./seal.js";
 import { type SessionKeeper, SessionState } from "./state.js";
-import { SessionValues } from "./values.js";
+import { membersOf, type SessionMembers, SessionValues } from "./values.js";
 
 /** What a sealed cookie holds; shared by requests with the same cookie and never written to. */
 interface SealedSession {
@@ -20,12 +20,14 @@ interface SealedSession {
   readonly expiresAt: number;
   /** When the cookie was issued: sealed sessions are re-issued when their use must be recorded. */
   readonly lastUsedAt: number;
-  readonly values: ReadonlyMap<string, JsonValue>;
-  readonly flashes: ReadonlyMap<string, JsonValue>;
+  readonly values: SessionMembers;
+  readonly flashes: SessionMembers;
 }
 
 // 128 bits: the id is inside the seal and only tells sessions apart.
 const ID_BYTES = 16;
+// More than id, times and punctuation take beside the data.
+const ENVELOPE_BYTES = 128;
 
 /** Sessions that are kept in their own cookie, sealed. */
 export class SealedSessions implements SessionKeeper {
@@ -71,8 +73,10 @@ export class SealedSessions implements SessionKeeper {
   }
 
   checkSize(state: SessionState): void {
-    const textBytes = Buffer.byteLength(serialise(state, state.expiresAt));
-    const size = this.#writer.sizeFor(CookieSealer.sealedLength(textBytes));
+    // A UTF-16 unit is at most three bytes of UTF-8, so short text need not be put together to be measured.
+    const dataLength = state.values.toJsonText().length + state.flashes.toJsonText().length;
+    if (this.#sizeFor(ENVELOPE_BYTES + 3 * dataLength) <= MAX_COOKIE_BYTES) return;
+    const size = this.#sizeFor(Buffer.byteLength(serialise(state, state.expiresAt)));
     if (size > MAX_COOKIE_BYTES) throw new SessionTooLargeError(size, MAX_COOKIE_BYTES);
   }
 
@@ -101,6 +105,11 @@ export class SealedSessions implements SessionKeeper {
       flashes: state.flashes.toMap(),
     });
     return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+  }
+
+  /** How large the cookie will be at most for so many bytes of text. */
+  #sizeFor(textBytes: number): number {
+    return this.#writer.sizeFor(CookieSealer.sealedLength(textBytes));
   }
 
   #mustWrite(state: SessionState, now: number): boolean {
@@ -133,15 +142,15 @@ function serialise(state: SessionState, expiresAt: number): string {
 function parse(text: string, issuedAt: number): SealedSession | undefined {
   const parts: unknown = JSON.parse(text);
   if (!Array.isArray(parts)) return undefined;
-  const [id, createdAt, expiresAt, data, flashes = {}]: unknown[] = parts;
+  const [id, createdAt, expiresAt, data, flashes]: unknown[] = parts;
   if (typeof id !== "string" || typeof createdAt !== "number" || typeof expiresAt !== "number") return undefined;
-  if (!isJsonRecord(data) || !isJsonRecord(flashes)) return undefined;
+  if (!isJsonRecord(data) || !(flashes === undefined || isJsonRecord(flashes))) return undefined;
   return {
     id,
     createdAt,
     expiresAt,
     lastUsedAt: issuedAt,
-    values: new Map(Object.entries(data)),
-    flashes: new Map(Object.entries(flashes)),
+    values: membersOf(data),
+    flashes: membersOf(flashes),
   };
 }

@@ -5,14 +5,13 @@ import type { Exchange } from "../exchange.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter } from "./cookie.js";
-import type { JsonValue } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { RememberedCookies } from "./remembered.js";
 import { type OpenedId, SignedIds } from "./signed-id.js";
 import { type SessionKeeper, SessionState } from "./state.js";
 import type { SafeSessionStore, SaveOutcome, SessionRecord, SessionTimes } from "./store.js";
-import { NO_VALUES, SessionValues } from "./values.js";
+import { membersOf, SessionValues } from "./values.js";
 
 // Each conflict means that another request was saved, so this is a number of simultaneous writers.
 const MAX_SAVES = 64;
@@ -160,8 +159,8 @@ export class StoredSessions implements SessionKeeper {
       lastUsedAt: record.lastUsedAt,
       expiresAt: record.expiresAt,
       version: record.version,
-      values: new SessionValues(mapOf(record.data)),
-      flashes: new SessionValues(mapOf(record.flashes)),
+      values: new SessionValues(membersOf(record.data)),
+      flashes: new SessionValues(membersOf(record.flashes)),
     });
   }
 
@@ -188,10 +187,6 @@ function recordOf(state: SessionState, times: SessionTimes): SessionRecord {
 /** Puts this request's changes on top of what is stored now; on nothing when that is gone. */
 function rebase(state: SessionState, record: SessionRecord | undefined): void {
   if (state.isDestroyed) return;
-  state.values.rebase(mapOf(record?.data));
-  state.flashes.rebase(mapOf(record?.flashes));
-}
-
-function mapOf(record: { readonly [key: string]: JsonValue } | undefined): ReadonlyMap<string, JsonValue> {
-  return record === undefined ? NO_VALUES : new Map(Object.entries(record));
+  state.values.rebase(membersOf(record?.data));
+  state.flashes.rebase(membersOf(record?.flashes));
 }

@@ -1,10 +1,50 @@
-import { copyAsJson, deepFreeze, type JsonValue } from "./json.js";
+import { copyAsJson, deepFreeze, define, type JsonValue } from "./json.js";
 
 const DELETED = Symbol("deleted");
-/** A session without values. */
-export const NO_VALUES: ReadonlyMap<string, JsonValue> = new Map();
 
-type Change = JsonValue | typeof DELETED;
+/** One value of a session under its key. Requests with the same cookie share it. */
+export class SessionMember {
+  readonly #key: string;
+  readonly #value: JsonValue;
+  #json: string | undefined;
+
+  constructor(key: string, value: JsonValue) {
+    this.#key = key;
+    this.#value = value;
+  }
+
+  /** Deep-frozen when it is first asked for: most requests read few of the values. */
+  get value(): JsonValue {
+    return deepFreeze(this.#value);
+  }
+
+  /**
+   * `"key":value` as JSON text, made once: a client that writes on every request pays for the value that
+   * it sets, and not for those beside it.
+   */
+  get json(): string {
+    this.#json ??= `${JSON.stringify(this.#key)}:${JSON.stringify(this.#value)}`;
+    return this.#json;
+  }
+}
+
+/** The values of a session by key. */
+export type SessionMembers = ReadonlyMap<string, SessionMember>;
+
+const NO_VALUES: SessionMembers = new Map();
+
+/** What was opened or loaded, as the values of a session. */
+export function membersOf(record: { readonly [key: string]: JsonValue } | undefined): SessionMembers {
+  if (record === undefined) return NO_VALUES;
+  const members = new Map<string, SessionMember>();
+  for (const key of Object.keys(record)) {
+    const value = record[key];
+    if (value !== undefined) members.set(key, new SessionMember(key, value));
+  }
+  return members;
+}
+
+type Change = SessionMember | typeof DELETED;
 
 /**
  * The values of one session by key, as they were opened and what this request changed about them.
@@ -13,15 +53,15 @@ type Change = JsonValue | typeof DELETED;
  * so they can be made again on top of what another request saved meanwhile.
  */
 export class SessionValues {
-  #base: ReadonlyMap<string, JsonValue>;
+  #base: SessionMembers;
   #changes: Map<string, Change> | undefined;
   #isCleared = false;
   /** Base and changes together, until the next change. */
-  #merged: ReadonlyMap<string, JsonValue> | undefined;
+  #merged: SessionMembers | undefined;
   /** The same as JSON text. */
   #json: string | undefined;
 
-  constructor(base: ReadonlyMap<string, JsonValue> = NO_VALUES) {
+  constructor(base: SessionMembers = NO_VALUES) {
     this.#base = base;
   }
 
@@ -37,9 +77,8 @@ export class SessionValues {
   /** The deep-frozen value of a key; `undefined` when there is none. */
   get(key: string): JsonValue | undefined {
     const change = this.#changes?.get(key);
-    if (change !== undefined) return change === DELETED ? undefined : change;
-    const value = this.#isCleared ? undefined : this.#base.get(key);
-    return value === undefined ? undefined : deepFreeze(value);
+    if (change !== undefined) return change === DELETED ? undefined : change.value;
+    return this.#isCleared ? undefined : this.#base.get(key)?.value;
   }
 
   has(key: string): boolean {
@@ -55,7 +94,7 @@ export class SessionValues {
     const copy = copyAsJson(value, `session value "${key}"`);
     const wasChanged = this.#changes !== undefined;
     const before = this.#changes?.get(key);
-    this.#change(key, copy);
+    this.#change(key, new SessionMember(key, copy));
     try {
       check();
     } catch (error) {
@@ -83,28 +122,30 @@ export class SessionValues {
   }
 
   /** Makes the changes of this request changes of another state of the same session. */
-  rebase(base: ReadonlyMap<string, JsonValue>): void {
+  rebase(base: SessionMembers): void {
     this.#base = base;
     this.#forgetMerged();
   }
 
   /** All as it stands now. The map is not changed later, so it may be shared. */
-  toMap(): ReadonlyMap<string, JsonValue> {
+  toMap(): SessionMembers {
     this.#merged ??= this.#merge();
     return this.#merged;
   }
 
   /** All as one object, made new, with deep-frozen values. */
   toRecord(): { [key: string]: JsonValue } {
-    // Object.fromEntries defines "__proto__" as a member like any other.
-    const record = Object.fromEntries(this.toMap());
-    for (const value of Object.values(record)) deepFreeze(value);
+    const record: { [key: string]: JsonValue } = {};
+    for (const [key, member] of this.toMap()) define(record, key, member.value);
     return record;
   }
 
   /** All as JSON text. */
   toJsonText(): string {
-    this.#json ??= JSON.stringify(Object.fromEntries(this.toMap()));
+    if (this.#json !== undefined) return this.#json;
+    let members = "";
+    for (const member of this.toMap().values()) members += members === "" ? member.json : `,${member.json}`;
+    this.#json = `{${members}}`;
     return this.#json;
   }
 
@@ -119,7 +160,7 @@ export class SessionValues {
     this.#json = undefined;
   }
 
-  #merge(): ReadonlyMap<string, JsonValue> {
+  #merge(): SessionMembers {
     const base = this.#isCleared ? NO_VALUES : this.#base;
     if (this.#changes === undefined) return base;
     const merged = new Map(base);
