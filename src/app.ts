@@ -18,6 +18,7 @@ import {
   answerUnroutable,
   problemHandlers,
 } from "./adapters/fastify/problems.js";
+import { watchReplies } from "./adapters/fastify/reply-watch.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, misspelledField } from "./config-fields.js";
@@ -112,7 +113,7 @@ export class App<Types extends AppTypes = AppTypes> {
     checkOptions(options);
     this.#options = options;
     this.fastify = createFastify(options, () => this.security);
-    installSecurity(this.fastify, () => this.security);
+    installSecurity(this.fastify, () => this.security, watchReplies(this.fastify, options));
     this.fastify.register(problemHandlers);
     this.fastify.server.on("checkExpectation", (_request, response) => answerExpectation(this.security, response));
     this.get = this.#shorthand("GET");

@@ -13,12 +13,16 @@ import type { SecurityPolicy } from "./security-policy.js";
  */
 export function appendSecurityLines(head: unknown[], request: SecuredRequest, cookie: string | undefined): void {
   const { headers } = request.route;
-  if (headers !== undefined) {
-    append(head, headers.lines);
-    if (headers.usesNonce) {
-      const nonce = request.cspNonce;
-      for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
-    }
+  if (headers !== undefined) append(head, headers.lines);
+  appendChangingLines(head, request, cookie);
+}
+
+/** The same without the lines that are the same for every response of the route. */
+export function appendChangingLines(head: unknown[], request: SecuredRequest, cookie: string | undefined): void {
+  const { headers } = request.route;
+  if (headers?.usesNonce === true) {
+    const nonce = request.cspNonce;
+    for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
   if (request.limits !== undefined) append(head, request.limits.headers);
   // A response that sets a session cookie must not be served to anybody else: RFC 9111 section 7.3.

@@ -42,7 +42,6 @@ export const ROUTE_SECURITY_FIELDS = Object.freeze([
 
 /** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
 const ADDED_FIELDS: readonly string[] = [
-  "cache-control",
   "ratelimit",
   "ratelimit-policy",
   "set-cookie",
@@ -72,8 +71,12 @@ export interface RouteSecurity {
 /** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
 export interface RoutePolicy {
   readonly headers: CompiledSecurityHeaders | undefined;
+  /** The fixed lines of `headers` as they stand in a head of HTTP/1, each with its line break. */
+  readonly headerText: string;
   /** In lower case, every field that the layer may add or remove: what a handler sets of these needs a closer look. */
   readonly contestedFields: ReadonlySet<string>;
+  /** The same for responses that set a session cookie, to which `Cache-Control` is added as well. */
+  readonly contestedBesideCookie: ReadonlySet<string>;
   readonly auth: "required" | "optional" | false;
   /** Whether a CORS preflight may come without a token, because no handler of the application meets it by accident. */
   readonly admitsPreflights: boolean;
@@ -188,9 +191,12 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
   requireEnabled(security, route, name);
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
   const headers = compileHeaders(security, route);
+  const contestedFields = new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]);
   return Object.freeze({
     headers,
-    contestedFields: new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]),
+    headerText: headText(headers?.lines ?? []),
+    contestedFields,
+    contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
     ...compileAuthentication(security, route, place),
     clientLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client")),
     identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
@@ -201,6 +207,13 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
       ? security.authenticator?.insufficientScope(route.scopes, route.roles)
       : undefined,
   });
+}
+
+/** One flat string: Node measures it with every head, and a joined one would be flattened each time. */
+function headText(lines: readonly string[]): string {
+  let text = "";
+  for (let index = 0; index < lines.length; index += 2) text += `${lines[index]}: ${lines[index + 1]}\r\n`;
+  return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function hasGrants(route: RouteSecurity): boolean {

@@ -1,10 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
-import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
-import { guardResponse, securedRequestOf } from "../node/guarded-response.js";
+import { guardResponse, securedRequestOf, writeRefusal } from "../node/guarded-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { nextRequestId } from "../request-id.js";
@@ -53,17 +52,12 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
     holdUntilSaved(response, secured);
     const result = security.admit(secured);
     if (result === undefined) return next();
-    if (!(result instanceof Promise)) return refuse(response, result);
-    result.then((refusal) => (refusal === undefined ? next() : refuse(response, refusal)), next);
+    if (!(result instanceof Promise)) return writeRefusal(response, result);
+    result.then((refusal) => (refusal === undefined ? next() : writeRefusal(response, refusal)), next);
   };
 }
 
 export default cello;
-
-function refuse(response: ServerResponse, { status, headers, body }: Refusal): void {
-  response.writeHead(status, [...headers]);
-  response.end(body);
-}
 
 function mountedTwice(): ConfigError {
   return new ConfigError({

@@ -20,19 +20,23 @@ const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor =
 });
 
 /** One set of getters for all requests: nothing is opened or made until a handler asks. */
-const FIELDS: PropertyDescriptorMap = {
-  [kSecured]: { value: undefined, writable: true },
-  claims: field((secured) => secured.claims),
-  token: field((secured) => secured.token),
-  session: field((secured) => secured.session),
-  cspNonce: field((secured) => secured.cspNonce),
-  clientIp: field((secured) => secured.clientIp),
-  rateLimit: field((secured) => secured.rateLimit),
-};
+const FIELDS: readonly (readonly [string, PropertyDescriptor])[] = [
+  ["claims", field((secured) => secured.claims)],
+  ["token", field((secured) => secured.token)],
+  ["session", field((secured) => secured.session)],
+  ["cspNonce", field((secured) => secured.cspNonce)],
+  ["clientIp", field((secured) => secured.clientIp)],
+  ["rateLimit", field((secured) => secured.rateLimit)],
+];
 
 /** Adds the fields to a request; they answer once {@link attach} has been called. */
 export function addFields(request: IncomingMessage): asserts request is SecuredIncomingMessage {
-  Object.defineProperties(request, FIELDS);
+  // On the request itself: Express replaces the prototypes of requests, also on the way to a mounted
+  // application. One by one is half the time of `Object.defineProperties`.
+  for (let index = 0; index < FIELDS.length; index++) {
+    const entry = FIELDS[index];
+    if (entry !== undefined) Object.defineProperty(request, entry[0], entry[1]);
+  }
 }
 
 /**
@@ -45,5 +49,6 @@ export function isSecured(request: IncomingMessage): request is SecuredIncomingM
 
 /** Ties a request to its way through the pipeline. */
 export function attach(request: SecuredIncomingMessage, secured: SecuredRequest): void {
-  request[kSecured] = secured;
+  // Not enumerable: a log of the request's own fields must not lead to its token.
+  Object.defineProperty(request, kSecured, { value: secured });
 }

@@ -3,7 +3,7 @@ import { type Refusal, refusal } from "../../problem.js";
 import { type RoutePlace, type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
-import { guardResponse } from "../node/guarded-response.js";
+import { guardResponse, writeRefusal } from "../node/guarded-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { logSecurityEvents } from "./event-log.js";
@@ -26,12 +26,18 @@ const UNKNOWN_PATH: RoutePlace = { pattern: undefined, isForOptionsOnly: true };
  * every response, those of unknown paths and of errors included.
  *
  * @param compile gives the policy; called once, when Fastify is ready
+ * @param isWatched whether hooks or logs look at replies; asked when Fastify is ready
  */
-export function installSecurity(fastify: FastifyInstance, compile: () => Security): void {
+export function installSecurity(
+  fastify: FastifyInstance,
+  compile: () => Security,
+  isWatched: () => boolean = () => true,
+): void {
   const routes: RegisteredRoute[] = [];
   let installed: Security | undefined;
   let unknownPath: RoutePolicy | undefined;
   let isClosing = false;
+  let answer = refuse;
 
   decorateRequests(fastify);
   fastify.addHook("onRoute", (options) => {
@@ -45,6 +51,8 @@ export function installSecurity(fastify: FastifyInstance, compile: () => Securit
     for (const route of routes) route.policy ??= security.compileRoute(route.security, route.place);
     unknownPath = security.compileRoute(readRouteSecurity({}, "unknown"), UNKNOWN_PATH);
     logSecurityEvents(fastify.log, security.events);
+    // Where nobody looks, the detour through Fastify's reply would be most of what a refusal costs.
+    if (!isWatched()) answer = (reply, refused) => writeRefusal(reply.raw, refused);
     installed = security;
     done();
   });
@@ -59,12 +67,12 @@ export function installSecurity(fastify: FastifyInstance, compile: () => Securit
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
     const secured = secure(security, route?.policy ?? unknownPath ?? security.defaultRoute, request, reply);
-    if (isClosing) return refuse(reply, CLOSING);
-    if (lacksHost(request)) return refuse(reply, NO_HOST);
+    if (isClosing) return answer(reply, CLOSING);
+    if (lacksHost(request)) return answer(reply, NO_HOST);
     const result = security.admit(secured);
     if (result === undefined) return done();
-    if (!(result instanceof Promise)) return refuse(reply, result);
-    result.then((settled) => (settled === undefined ? done() : refuse(reply, settled)), done);
+    if (!(result instanceof Promise)) return answer(reply, result);
+    result.then((settled) => (settled === undefined ? done() : answer(reply, settled)), done);
   });
 }
 

@@ -5,8 +5,10 @@ import {
   validateHeaderName,
   validateHeaderValue,
 } from "node:http";
-import { appendSecurityLines, securityLines } from "../../response-head.js";
+import type { Refusal } from "../../problem.js";
+import { appendChangingLines, appendSecurityLines, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
+import { canPrepare, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
 
 const kSecured = Symbol("cello.secured");
 const kWriteHead = Symbol("cello.writeHead");
@@ -32,6 +34,12 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response[kSecured] = request;
   response[kWriteHead] = response.writeHead;
   response.writeHead = writeSecuredHead;
+}
+
+/** Writes a refusal from its prepared parts. */
+export function writeRefusal(response: ServerResponse, { status, headers, body }: Refusal): void {
+  response.writeHead(status, [...headers]);
+  response.end(body);
 }
 
 /** The request that a guarded response answers. */
@@ -70,6 +78,7 @@ function writeSecuredHead<Response extends GuardedResponse>(
   } catch (error) {
     // Node refuses a head for a character in it, and has taken over its reason phrase by then.
     forgetReason(this);
+    withoutPreparedLines(this);
     throw error;
   }
   return this;
@@ -96,11 +105,17 @@ function complete(
   const cookie = sessionCookie(response, request);
   recordLatency(request);
   if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
-  if (isContested(head, request.route.contestedFields)) {
+  const { contestedFields, contestedBesideCookie, headerText } = request.route;
+  if (isContested(head, cookie === undefined ? contestedFields : contestedBesideCookie)) {
     return merged(head, securityLines(request, cookie), request.route.headers?.removed ?? []);
   }
-  // The usual case: one list, nothing to compare.
-  appendSecurityLines(head, request, cookie);
+  // The usual case: one list, nothing to compare, and what is the same every time is text already.
+  if (canPrepare(response, response[kWriteHead])) {
+    prepareLines(response, headerText);
+    appendChangingLines(head, request, cookie);
+  } else {
+    appendSecurityLines(head, request, cookie);
+  }
   return head;
 }
 

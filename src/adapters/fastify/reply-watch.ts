@@ -1,0 +1,40 @@
+import type { FastifyInstance } from "fastify";
+
+/** The hooks that are given the reply of a refusal. */
+const REPLY_HOOKS = ["onSend", "onResponse"] as const;
+
+/** The options of Fastify that switch logging on. */
+interface LogOptions {
+  readonly logger?: unknown;
+  readonly loggerInstance?: unknown;
+  readonly logController?: unknown;
+}
+
+/**
+ * Finds out whether anybody could see a refusal on its way through Fastify: a hook for replies, or a log.
+ *
+ * @param instance one that nobody has added a hook to yet; plugins get theirs through it, so `addHook`
+ *   and the options of routes are the only ways
+ * @returns tells the answer, once all plugins are loaded
+ */
+export function watchReplies(
+  instance: FastifyInstance,
+  { logger, loggerInstance, logController }: LogOptions,
+): () => boolean {
+  let isWatched = Boolean(logger ?? loggerInstance ?? logController);
+  const { addHook } = instance;
+  const watching: FastifyInstance["addHook"] = function (this: FastifyInstance, ...rest: unknown[]) {
+    isWatched ||= REPLY_HOOKS.some((name) => name === rest[0]);
+    return Reflect.apply(addHook, this, rest);
+  };
+  instance.addHook = watching;
+  instance.addHook("onRoute", (route) => {
+    isWatched ||= REPLY_HOOKS.some((name) => route[name] !== undefined && !isFastifysOwn(route[name]));
+  });
+  return () => isWatched;
+}
+
+/** The hook of a route for HEAD that Fastify derives from one for GET: it takes away the body, as Node does. */
+function isFastifysOwn(hook: unknown): boolean {
+  return typeof hook === "function" && hook.name === "headRouteOnSendHandler";
+}
