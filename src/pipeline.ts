@@ -114,7 +114,7 @@ function isPreflight(request: SecuredRequest): boolean {
 
 function checkOrigin(request: SecuredRequest): StepResult {
   const { csrf } = request.security;
-  if (csrf === undefined || request.route.csrf === "never") return undefined;
+  if (csrf === undefined || request.route.csrf === "never" || !csrf.concerns(request.exchange)) return undefined;
   const isCovered = request.route.csrf === "always" || carriesCredentialCookie(request);
   return isCovered && !csrf.allows(request.exchange) ? csrf.refusal : undefined;
 }

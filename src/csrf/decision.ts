@@ -34,9 +34,14 @@ export class CsrfProtection {
     });
   }
 
+  /** Whether there is anything to check: safe methods pass, without a look at their cookies. */
+  concerns(exchange: Exchange): boolean {
+    return !isSafe(exchange.method);
+  }
+
   /** Whether a request may go on; emits `csrf.rejected` when not. */
   allows(exchange: Exchange): boolean {
-    if (isSafe(exchange.method)) return true;
+    if (!this.concerns(exchange)) return true;
     // An empty header says as little as none.
     const site = exchange.header("sec-fetch-site") || undefined;
     if (site === "same-origin" || site === "none") return true;
