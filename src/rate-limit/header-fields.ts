@@ -61,7 +61,8 @@ export class LimitFields {
       ? ["RateLimit-Policy", this.policy(limit), "RateLimit", `${this.#name};r=${remaining};t=${reset}`]
       : [];
     if (this.isLegacy) pushLegacy(list, decision);
-    this.#lines = list;
+    // Responses share it.
+    this.#lines = Object.freeze(list);
     return list;
   }
 

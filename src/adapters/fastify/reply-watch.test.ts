@@ -1,9 +1,10 @@
 import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
-import type { FastifyReply } from "fastify";
+import fastify, { type FastifyReply } from "fastify";
 import { describe, expect, it } from "vitest";
 import { App, type AppOptions } from "../../app.js";
 import { RateLimitConfig } from "../../rate-limit/config.js";
+import { watchReplies } from "./reply-watch.js";
 
 const SECRET = "a secret of forty bytes, for these tests";
 
@@ -98,5 +99,12 @@ describe("refusals, and who looks at them", () => {
     expect(withoutMark.slice(4)).toEqual(withoutMark.slice(0, 4));
     expect(withoutMark[0]).toContain("[401,");
     expect(withoutMark[1]).toContain("[429,");
+  });
+});
+
+describe("watchReplies", () => {
+  it("takes a logger instance for a log, whatever stands in `logger`", () => {
+    expect(watchReplies(fastify(), { logger: false, loggerInstance: {} })()).toBe(true);
+    expect(watchReplies(fastify(), { logger: false })()).toBe(false);
   });
 });

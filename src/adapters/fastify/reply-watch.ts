@@ -1,4 +1,5 @@
-import type { FastifyInstance } from "fastify";
+import { channel } from "node:diagnostics_channel";
+import type { FastifyInstance, RouteOptions } from "fastify";
 
 /** The hooks that are given the reply of a refusal. */
 const REPLY_HOOKS = ["onSend", "onResponse"] as const;
@@ -13,25 +14,33 @@ interface LogOptions {
 /**
  * Finds out whether anybody could see a refusal on its way through Fastify: a hook for replies, or a log.
  *
- * @param instance one that nobody has added a hook to yet; plugins get theirs through it, so `addHook`
- *   and the options of routes are the only ways
+ * @param instance one that nobody has added a hook to yet, but those who wait for new instances; plugins
+ *   get theirs through it, so `addHook` and the options of routes are the only other ways
  * @returns tells the answer, once all plugins are loaded
  */
 export function watchReplies(
   instance: FastifyInstance,
   { logger, loggerInstance, logController }: LogOptions,
 ): () => boolean {
-  let isWatched = Boolean(logger ?? loggerInstance ?? logController);
+  const hasLog = Boolean(logger || loggerInstance || logController);
+  // Monitoring adds its hooks to every instance at the moment it is made.
+  let isWatched = hasLog || channel("fastify.initialization").hasSubscribers;
   const { addHook } = instance;
   const watching: FastifyInstance["addHook"] = function (this: FastifyInstance, ...rest: unknown[]) {
     isWatched ||= REPLY_HOOKS.some((name) => name === rest[0]);
     return Reflect.apply(addHook, this, rest);
   };
   instance.addHook = watching;
+  const routes: RouteOptions[] = [];
   instance.addHook("onRoute", (route) => {
-    isWatched ||= REPLY_HOOKS.some((name) => route[name] !== undefined && !isFastifysOwn(route[name]));
+    routes.push(route);
   });
-  return () => isWatched;
+  // Looked at when asked: later `onRoute` hooks add hooks to the same options.
+  return () => isWatched || routes.some(isRouteWatched);
+}
+
+function isRouteWatched(route: RouteOptions): boolean {
+  return REPLY_HOOKS.some((name) => route[name] !== undefined && !isFastifysOwn(route[name]));
 }
 
 /** The hook of a route for HEAD that Fastify derives from one for GET: it takes away the body, as Node does. */

@@ -36,8 +36,9 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response.writeHead = writeSecuredHead;
 }
 
-/** Writes a refusal from its prepared parts. */
+/** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */
 export function writeRefusal(response: ServerResponse, { status, headers, body }: Refusal): void {
+  if (response.headersSent) return;
   response.writeHead(status, [...headers]);
   response.end(body);
 }

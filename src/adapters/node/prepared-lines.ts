@@ -15,6 +15,8 @@ interface PreparedResponse extends ServerResponse {
 }
 
 const storeHeader = Reflect.get(ServerResponse.prototype, "_storeHeader");
+/** As it was before anybody who watches responses could put another in its place. */
+const { writeHead: nodesWriteHead } = ServerResponse.prototype;
 
 /**
  * Puts finished lines in front of the fields of a response's head.
@@ -43,9 +45,15 @@ function isStoreHeader(value: unknown): value is StoreHeader {
   return typeof value === "function";
 }
 
+/** Node's `writeHead` is the function that calls `_storeHeader`; a patch around it calls that one. */
+function isNodesOwn(writeHead: unknown): boolean {
+  return typeof writeHead === "function" && Function.prototype.toString.call(writeHead).includes("_storeHeader");
+}
+
 /** Whether this version of Node writes the lines, tried once on a response that nobody gets. */
 const isSupported = ((): boolean => {
-  if (!isStoreHeader(storeHeader)) return false;
+  // Who patched Node before this was loaded wants to see all fields.
+  if (!isStoreHeader(storeHeader) || !isNodesOwn(nodesWriteHead)) return false;
   const response = new ServerResponse(new IncomingMessage(new Socket()));
   const lines = "X-First: 1\r\nX-Second: 2\r\n";
   prepareLines(response, lines);
@@ -65,7 +73,7 @@ const isSupported = ((): boolean => {
  * @param writeHead the `writeHead` that the response had before it was guarded
  */
 export function canPrepare(response: PreparedResponse, writeHead: unknown): boolean {
-  if (!isSupported || writeHead !== ServerResponse.prototype.writeHead) return false;
+  if (!isSupported || writeHead !== nodesWriteHead) return false;
   const store: unknown = response._storeHeader;
   return store === storeHeader || store === storeWithLines;
 }
