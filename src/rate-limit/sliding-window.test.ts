@@ -239,4 +239,13 @@ describe("SlidingWindows", () => {
     expect(windows.peek("flood 4000", 1).remaining).toBe(2);
     expect(windows.byteLength).toBeLessThan(200_000);
   });
+
+  it("never admits what costs more than a window, whatever another key has used", () => {
+    const clock = new TestClock();
+    const windows = new SlidingWindows(testPolicy("sliding-window", 5, 1000), clock);
+    windows.consume("other", 5);
+    clock.nowMs += 700;
+    windows.peek("other", 1);
+    expect(windows.consume("key", 6)).toMatchObject({ isAllowed: false, retryAfterMs: 1000, remaining: 5 });
+  });
 });

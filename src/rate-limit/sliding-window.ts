@@ -171,7 +171,8 @@ export class SlidingWindows implements KeyedLimit {
       limit: this.#requests,
       remaining: this.#requests - used,
       resetMs: used === 0 ? 0 : this.#resetMs(index, now),
-      retryAfterMs: this.#time.toWholeMs(this.#waitFor(used + cost - this.#requests, now)),
+      // With nothing in use no ring was opened: the one at hand is another key's.
+      retryAfterMs: this.#time.toWholeMs(used === 0 ? this.#window : this.#waitFor(used + cost - this.#requests, now)),
       wasReduced: false,
     };
   }
