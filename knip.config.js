@@ -15,7 +15,7 @@ export default {
   entry: [...offered, "scripts/*.mjs", "examples/**/*.{ts,mts,js,mjs}"],
   project: ["src/**/*.ts", "scripts/**/*.mjs", "examples/**", "test/**/*.ts"],
   ignoreExportsUsedInFile: true,
-  ignoreBinaries: ["openssl"],
+  ignoreBinaries: ["openssl", "redis-server"],
   // An adapter is both a named export and the default one, as its host's users are used to.
   exclude: ["duplicates"],
 };

@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^cello$/, replacement: source("index.ts") },
-      { find: /^cello\/jws$/, replacement: source("jws/index.ts") },
+      { find: /^cello\/(jws|redis|testing)$/, replacement: source("$1/index.ts") },
       { find: /^cello\/(fastify|express|hono|fetch)$/, replacement: source("adapters/$1/index.ts") },
     ],
   },

@@ -40,6 +40,7 @@ import {
   Security,
 } from "./security.js";
 import type { SessionConfig, SessionOptions } from "./session/config.js";
+import type { UserSessions } from "./session/user-sessions.js";
 
 /** Options of an {@link App}: Fastify's server options, and how clients are told apart. */
 export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy"> {
@@ -191,6 +192,16 @@ export class App<Types extends AppTypes = AppTypes> {
   /** Signs and verifies tokens. @throws ConfigError when JWT is not enabled */
   get jwt(): Jwt<ClaimsOf<Types>> {
     return this.#enabled.jwt ?? notEnabled("jwt", "enableJwt");
+  }
+
+  /**
+   * Lists and revokes the sessions of users.
+   *
+   * @throws ConfigError when sessions are not enabled, or are sealed in cookies
+   */
+  get sessions(): UserSessions {
+    if (this.#enabled.session === undefined) return notEnabled("sessions", "enableSession");
+    return this.security.userSessions;
   }
 
   /** Looks at and changes the counts of the limits. */

@@ -28,10 +28,14 @@ export type TokenRejection =
   | "issuer"
   | "audience"
   | "revoked"
-  | "keys_unavailable";
+  | "keys_unavailable"
+  | "revocations_unavailable";
 
 /** Why a session cookie was not accepted. */
 export type SessionRejection = "malformed" | "signature" | "expired" | "idle" | "unknown";
+
+/** What a store is for: `revocation` and `replay` are those of tokens. */
+type StoreName = "session" | "rate-limit" | "revocation" | "replay" | "jwks";
 
 /** Each security event and what it carries. */
 export interface SecurityEvents {
@@ -61,8 +65,8 @@ export interface SecurityEvents {
   "session.destroyed": RequestEvent;
   "session.rejected": RequestEvent & { readonly reason: SessionRejection };
   "csrf.rejected": RequestEvent & { readonly origin: string | undefined; readonly secFetchSite: string | undefined };
-  "store.error": { readonly store: "session" | "rate-limit" | "revocation" | "jwks"; readonly message: string };
-  "store.recovered": { readonly store: "session" | "rate-limit" | "revocation" | "jwks" };
+  "store.error": { readonly store: StoreName; readonly message: string };
+  "store.recovered": { readonly store: StoreName };
   "config.warning": { readonly code: string; readonly message: string };
 }
 

@@ -92,6 +92,7 @@ function judgeToken(request: SecuredRequest, answer: VerifiedToken | TokenReject
     return request.auth === "required" && !isPreflight(request) ? authenticator?.missing : undefined;
   }
   if (answer === "keys_unavailable") return authenticator?.unavailable;
+  if (answer === "revocations_unavailable") return authenticator?.revocationsUnavailable;
   if (typeof answer === "string") return authenticator?.invalid;
   request.verified = answer;
   return undefined;

@@ -26,6 +26,7 @@ import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import { SessionConfig, type SessionOptions } from "./session/config.js";
 import { SessionManager } from "./session/manager.js";
+import type { UserSessions } from "./session/user-sessions.js";
 
 /** What a {@link Security} is made of. Each protection is on when its field is given. */
 export interface SecurityOptions {
@@ -128,10 +129,48 @@ export class Security implements SecurityPolicy {
     Object.freeze(this);
   }
 
+  /**
+   * The sessions of users, to be listed and revoked.
+   *
+   * @throws ConfigError when sessions are not enabled, or are sealed in cookies
+   */
+  get userSessions(): UserSessions {
+    if (this.sessions === undefined) {
+      throw new ConfigError({
+        code: "CELLO_NOT_ENABLED",
+        subject: "Security.userSessions",
+        problem: "sessions are not enabled",
+        mend: "give Security a session",
+      });
+    }
+    if (this.sessions.users === undefined) {
+      throw new ConfigError({
+        code: "CELLO_CONFLICT",
+        subject: "SessionConfig",
+        field: "store",
+        problem: "is not given, and nobody can list or revoke sessions that are sealed in cookies",
+        mend: "give a store, such as MemorySessionStore or RedisStore",
+      });
+    }
+    return this.sessions.users;
+  }
+
   /** Closes the stores. */
   async close(): Promise<void> {
     await this.sessions?.close();
     await this.rateLimits.close();
+    await this.jwt?.close();
+  }
+
+  /**
+   * Connects the stores and waits, not long, until what they keep in common is here. Never rejects;
+   * without it the first requests may be refused, or counted in this process. `App` calls it before
+   * it listens.
+   */
+  async open(): Promise<void> {
+    const stores = new Set([this.sessions?.store, ...this.rateLimits.stores]);
+    await Promise.allSettled([...stores].map(async (store) => store?.open?.()));
+    await this.jwt?.open();
   }
 
   /**

@@ -26,6 +26,7 @@ const spineFiles = [
   "problem.ts",
   "path-patterns.ts",
   "secret-strength.ts",
+  "store-health.ts",
 ];
 const policyFiles = ["security.ts", "security-policy.ts", "route-policy.ts", "secured-request.ts", "response-head.ts"];
 const appFiles = ["app.ts", "app-types.ts"];
@@ -78,12 +79,12 @@ const layers: Record<string, Layer> = {
     reason: "the command makes keys and tokens",
   },
   redis: {
-    mayImport: ["spine", "session", "rate-limit"],
-    packages: [],
+    mayImport: ["spine", "session", "rate-limit", "jwt"],
+    packages: ["ioredis", "cockatiel"],
     reason: "a store implements the features' store interfaces and knows nothing above them",
   },
   testing: {
-    mayImport: ["spine", "session", "rate-limit"],
+    mayImport: ["spine", "session", "rate-limit", "jwt"],
     packages: [],
     reason: "tools for testing stores and clocks know the interfaces alone",
   },
@@ -195,6 +196,9 @@ describe("the arrows between the parts of src/", () => {
     ["cli/main.ts", 'import { App } from "../app.js";', "cli may not import app"],
     ["adapters/fetch/x.ts", 'export { x } from "../../jwt/bearer.js";', "adapters/fetch may not import jwt"],
     ["adapters/node/x.ts", 'import { x } from "../fastify/x.js";', "adapters/node may not import adapters/fastify"],
+    ["rate-limit/x.ts", 'import { x } from "../redis/fleet.js";', "rate-limit may not import redis"],
+    ["session/x.ts", 'import { Redis } from "ioredis";', "session may not import the package ioredis"],
+    ["redis/x.ts", 'import { x } from "../app.js";', "redis may not import app"],
     ["misc.ts", "", "belongs to no layer"],
     ["utils/text.ts", "", "belongs to no layer"],
   ])("refuses in %s: %s", (path, text, message) => {
@@ -208,6 +212,7 @@ describe("the arrows between the parts of src/", () => {
     ["adapters/hono/x.ts", 'import type { Session } from "../../session/session.js"; import "../fetch/x.js";'],
     ["app.ts", 'import { x } from "./adapters/fastify/plugin.js"; import "./jwt/config.js";'],
     ["cli/main.ts", 'import { x } from "../jws/index.js"; import { Command } from "commander";'],
+    ["redis/x.ts", 'import type { S } from "../session/store.js"; import { Redis } from "ioredis";'],
     ["index.ts", 'export * from "./redis/redis-store.js"; export { x } from "./app.js";'],
   ])("allows in %s: %s", (path, text) => {
     expect(violations(path, text)).toEqual([]);

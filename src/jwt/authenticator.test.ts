@@ -4,6 +4,7 @@ import type { Exchange } from "../exchange.js";
 import { TokenAuthenticator, type VerifiedToken } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
+import { MemoryRevocationList } from "./revocation.js";
 
 const NOW = 1_700_000_000;
 
@@ -189,6 +190,22 @@ describe("TokenAuthenticator", () => {
     expect(authenticator.authenticate(exchange)).toBe("revoked");
   });
 
+  it("passes no token while the shared list may be out of date, and remembers what it knows", () => {
+    const list = Object.assign(new MemoryRevocationList(), { isCurrent: true });
+    const clock = { wallMs: () => NOW * 1000, monotonicMs: () => NOW * 1000 };
+    const jwt = new Jwt({ secret: "s".repeat(32) }, { clock, revocations: list });
+    const authenticator = new TokenAuthenticator(jwt, new EventHub());
+    const exchange = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
+    accepted(authenticator.authenticate(exchange));
+    const known = accepted(authenticator.authenticate(exchange));
+    list.isCurrent = false;
+    expect(authenticator.authenticate(exchange)).toBe("revocations_unavailable");
+    expect(authenticator.authenticate(exchangeOf({ authorization: "Bearer x.y.z" }))).toBe("revocations_unavailable");
+    expect(authenticator.authenticate(exchangeOf({}))).toBe(undefined);
+    list.isCurrent = true;
+    expect(accepted(authenticator.authenticate(exchange)).claims).toBe(known.claims);
+  });
+
   it("reads scopes and roles once for all requests with a token", () => {
     const { jwt, authenticate } = setUp();
     const token = jwt.sign({ scope: "a", roles: ["r"] });
@@ -206,6 +223,10 @@ describe("TokenAuthenticator", () => {
     expect(authenticator.missing).toMatchObject({
       status: 401,
       headers: expect.arrayContaining(["WWW-Authenticate", "Bearer"]),
+    });
+    expect(authenticator.revocationsUnavailable).toMatchObject({
+      status: 503,
+      headers: expect.arrayContaining(["Retry-After", "1"]),
     });
     expect(authenticator.unavailable).toMatchObject({
       status: 503,

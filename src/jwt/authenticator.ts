@@ -76,6 +76,8 @@ export class TokenAuthenticator implements TokenRefusals {
   readonly invalid: Refusal;
   /** For the rejection `keys_unavailable`: 503. */
   readonly unavailable: Refusal;
+  /** For the rejection `revocations_unavailable`: 503. */
+  readonly revocationsUnavailable: Refusal;
   readonly #jwt: Jwt<object>;
   readonly #events: EventHub;
   readonly #source: BearerSource;
@@ -90,6 +92,7 @@ export class TokenAuthenticator implements TokenRefusals {
     this.missing = refusals.missing;
     this.invalid = refusals.invalid;
     this.unavailable = refusals.unavailable;
+    this.revocationsUnavailable = refusals.revocationsUnavailable;
     this.#jwt = jwt;
     this.#events = events;
     this.#source = new BearerSource(config);
@@ -111,7 +114,8 @@ export class TokenAuthenticator implements TokenRefusals {
     if (accepted === undefined) return this.#verify(exchange, presented);
     const problem = this.#verifier.checkAgain(accepted.claims);
     if (problem === undefined) return new AcceptedToken(presented, accepted);
-    this.#remembered?.forget(presented);
+    // That says nothing of the token: it would have to be verified again when the list is back.
+    if (problem !== "revocations_unavailable") this.#remembered?.forget(presented);
     return this.#reject(exchange, problem);
   }
 

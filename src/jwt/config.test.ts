@@ -38,6 +38,8 @@ describe("JwtConfig", () => {
       strict: false,
       typ: undefined,
       cacheSize: 10_000,
+      store: undefined,
+      onStoreError: "deny",
     });
   });
 

@@ -6,6 +6,10 @@ import type { KeyInput } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
 import { checkSecretStrength, strictByDefault } from "../secret-strength.js";
+import { readTokenStore, type TokenStore } from "./token-store.js";
+
+/** What to do while the shared list of revoked tokens may be out of date. */
+export type OnStoreError = "deny" | "allow";
 
 /** What `JwtConfig` takes. All times are seconds. */
 export interface JwtOptions {
@@ -53,6 +57,13 @@ export interface JwtOptions {
   readonly typ?: string | undefined;
   /** How many verified tokens are remembered; 0 for none. Default 10,000. */
   readonly cacheSize?: number | undefined;
+  /** Where revoked and used tokens are kept for all machines. Default: in memory, for this process. */
+  readonly store?: TokenStore | undefined;
+  /**
+   * While nothing is heard of the store: refuse all tokens with 503, or go on with the revocations that
+   * are known here. Default `"deny"`.
+   */
+  readonly onStoreError?: OnStoreError | undefined;
 }
 
 const FIELDS = [
@@ -76,6 +87,8 @@ const FIELDS = [
   "strict",
   "typ",
   "cacheSize",
+  "store",
+  "onStoreError",
 ] as const satisfies readonly (keyof JwtOptions)[];
 
 const CENTURY = 3_155_760_000;
@@ -116,6 +129,8 @@ export class JwtConfig {
   readonly strict: boolean;
   readonly typ: string | undefined;
   readonly cacheSize: number;
+  readonly store: TokenStore | undefined;
+  readonly onStoreError: OnStoreError;
   /** `exclude`, ready to be held against paths. */
   readonly excludedPaths: PathPatterns;
 
@@ -146,6 +161,8 @@ export class JwtConfig {
     this.strict = fields.boolean("strict", strictByDefault());
     this.typ = fields.string("typ", undefined);
     this.cacheSize = fields.number("cacheSize", 10_000, { min: 0, max: 10_000_000, whole: true });
+    this.store = readTokenStore(fields);
+    this.onStoreError = fields.oneOf("onStoreError", ["deny", "allow"], "deny");
     const keys = this.jwksUri === undefined ? readKeys(fields, this.algorithm, this.strict) : [];
     preparedKeys.set(this, Object.freeze(keys));
     givenSecrets.set(this, this.jwksUri === undefined ? options.secret : undefined);
@@ -157,9 +174,10 @@ export class JwtConfig {
     return givenSecrets.get(this);
   }
 
-  /** The fields, with `"[secret]"` in place of keys. */
+  /** The fields, with `"[secret]"` in place of keys, and the store by name only: it may hold a password. */
   toJSON(): Record<string, unknown> {
-    const { excludedPaths: _, ...shown } = this;
+    const { excludedPaths: _, store, ...plain } = this;
+    const shown = { ...plain, store: store === undefined ? undefined : `[${store.constructor?.name ?? "store"}]` };
     return this.jwksUri === undefined ? { secret: SHOWN_SECRET, ...shown } : shown;
   }
 

@@ -9,17 +9,20 @@ import { encodeHeader } from "../jws/sign-compact.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";
+import { GuardedRevocations } from "./guarded-revocations.js";
 import { RemoteKeys } from "./remote-keys.js";
-import { MemoryRevocationList, type RevocationList } from "./revocation.js";
+import { MemoryReplayStore, type ReplayStore } from "./replay.js";
+import { type MaybePromise, MemoryRevocationList, type RevocationList } from "./revocation.js";
 import { TokenError } from "./token-error.js";
 import { TokenVerifier } from "./token-verifier.js";
+import { UsedTokens } from "./used-tokens.js";
 
 /** What a `Jwt` may be given from outside. */
 export interface JwtDependencies {
   readonly clock?: Clock | undefined;
   /** Where trouble with remote keys is reported. */
   readonly events?: EventHub | undefined;
-  /** Default: a `MemoryRevocationList`. */
+  /** Default: those of the configuration's `store`, else a `MemoryRevocationList`. */
   readonly revocations?: RevocationList | undefined;
 }
 
@@ -32,6 +35,9 @@ export interface SignOptions {
   /** Further header parameters, for example `{ typ: "at+jwt" }`. `alg` cannot be changed. */
   readonly header?: Readonly<Record<string, unknown>> | undefined;
 }
+
+/** Revoked subjects are remembered at least so long, in seconds. */
+const DAY = 86_400;
 
 /** For the authenticator of this folder: the checks without the exceptions. */
 const verifiers = new WeakMap<object, TokenVerifier>();
@@ -49,19 +55,33 @@ const verifiers = new WeakMap<object, TokenVerifier>();
 export class Jwt<Claims = JwtClaims> {
   readonly config: JwtConfig;
   readonly #clock: Clock;
-  readonly #revocations: RevocationList;
+  readonly #revocations: GuardedRevocations;
+  readonly #usedTokens: UsedTokens;
+  readonly #closeStores: () => Promise<void>;
   readonly #verifier: TokenVerifier;
   readonly #signingKey: PreparedKey | undefined;
   readonly #header: JwsHeader;
   readonly #headerSegment: string;
+  /** The longest lifetime that `sign` gave, in seconds. */
+  #longestLifetime: number;
 
   /** @throws ConfigError when the configuration cannot be used */
   constructor(config: JwtConfig | JwtOptions, dependencies: JwtDependencies = {}) {
     this.config = config instanceof JwtConfig ? config : new JwtConfig(config);
     this.#clock = dependencies.clock ?? systemClock;
-    this.#revocations = dependencies.revocations ?? new MemoryRevocationList({ clock: this.#clock });
-    const { jwksUri, algorithm, typ } = this.config;
+    const { jwksUri, algorithm, typ, store, onStoreError, clockTolerance, expiration } = this.config;
     const events = dependencies.events ?? new EventHub();
+    const clock = this.#clock;
+    const list: RevocationList = dependencies.revocations ?? store?.revocations ?? new MemoryRevocationList({ clock });
+    this.#revocations = new GuardedRevocations(list, onStoreError, events);
+    const replay: ReplayStore | undefined = store === undefined ? new MemoryReplayStore({ clock }) : store.replay;
+    this.#usedTokens = new UsedTokens(replay, clockTolerance, events);
+    this.#closeStores = async () => {
+      await list.close?.();
+      await replay?.close?.();
+      await store?.close?.();
+    };
+    this.#longestLifetime = expiration;
     const remote = jwksUri === undefined ? undefined : new RemoteKeys(this.config, jwksUri, this.#clock, events);
     this.#verifier = new TokenVerifier(this.config, remote, this.#revocations, this.#clock);
     verifiers.set(this, this.#verifier);
@@ -69,6 +89,21 @@ export class Jwt<Claims = JwtClaims> {
     const kid = this.#signingKey?.kid;
     this.#header = { alg: algorithm, typ: typ ?? "JWT", ...(kid === undefined ? {} : { kid }) };
     this.#headerSegment = encodeHeader(this.#header);
+    // Hosts without a moment before the first request find the list on its way.
+    void this.#revocations.open();
+  }
+
+  /**
+   * Waits until the store's list of revoked tokens is here, or cannot be waited for any longer; never
+   * rejects. A Fastify host does this before it listens.
+   */
+  open(): Promise<void> {
+    return this.#revocations.open();
+  }
+
+  /** Closes the store. A Fastify host does this when it closes. */
+  close(): Promise<void> {
+    return this.#closeStores();
   }
 
   /**
@@ -117,27 +152,52 @@ export class Jwt<Claims = JwtClaims> {
   }
 
   /**
-   * Revokes one token, by its verified claims or by its `jti`.
+   * Revokes one token, by its verified claims or by its `jti`: at once here, and within a second on
+   * every machine that shares the configuration's `store`.
    *
    * Without an expiry (`exp` of the claims, or the second argument) it is remembered until newer
    * revocations need the room.
    *
    * @param expiresAt the token's `exp`, seconds since 1970
+   * @returns a promise only with a store that is elsewhere. It is rejected with a
+   *   `StoreUnavailableError` when the others could not be told: this process refuses the token all
+   *   the same, and tells them when it can
    * @throws TypeError when the claims have no `jti`; `sign(claims, { jti: true })` adds one
    */
-  revoke(token: RegisteredClaims | string, expiresAt?: number): void {
+  revoke(token: RegisteredClaims | string, expiresAt?: number): MaybePromise<void> {
     const { jti, exp }: RegisteredClaims = typeof token === "string" ? { jti: token } : token;
     if (typeof jti !== "string") {
       throw new TypeError("Jwt.revoke: the claims have no jti; sign with { jti: true }, or use revokeAll(sub)");
     }
     const expiry = expiresAt ?? exp;
-    this.#revocations.revoke(jti, expiry === undefined ? undefined : expiry + this.config.clockTolerance);
+    return this.#revocations.revoke(jti, expiry === undefined ? undefined : expiry + this.config.clockTolerance);
   }
 
-  /** Revokes all tokens of a subject that were issued until now: after a new password, say. */
-  revokeAll(sub: string): void {
+  /**
+   * Revokes all tokens of a subject that were issued until now: after a new password, say.
+   *
+   * It is remembered for as long as tokens live: the longest of `expiration`, of what `sign` was told
+   * and of what was seen in tokens, and a day at least.
+   *
+   * @returns as `revoke`
+   */
+  revokeAll(sub: string): MaybePromise<void> {
     if (typeof sub !== "string") throw new TypeError("Jwt.revokeAll: sub must be a string");
-    this.#revocations.revokeAll(sub, this.#clock.wallMs());
+    const lifetime = Math.max(DAY, this.#longestLifetime, this.#verifier.longestLifetime) + this.config.clockTolerance;
+    return this.#revocations.revokeAll(sub, this.#clock.wallMs(), lifetime);
+  }
+
+  /**
+   * Marks a token as used, for tokens that are good once, such as those in a link of an e-mail.
+   *
+   * @param claims the verified claims of the token, with `jti` and `exp`
+   * @returns `true` the first time, on whichever machine; `false` from then on
+   * @throws (rejects with) TypeError when the claims have no `jti` or no `exp`; ConfigError
+   *   (`CELLO_NOT_ENABLED`) when the configuration's `store` has no `replay`; StoreUnavailableError
+   *   when the store cannot tell
+   */
+  async useOnce(claims: RegisteredClaims): Promise<boolean> {
+    return this.#usedTokens.claim(claims);
   }
 
   #completeClaims(claims: unknown, options: SignOptions): JsonObject {
@@ -145,7 +205,9 @@ export class Jwt<Claims = JwtClaims> {
     const { expiration = this.config.expiration } = options;
     if (!Number.isFinite(expiration)) throw new TypeError("Jwt.sign: expiration must be a number of seconds");
     const iat = given.iat ?? this.#issuedAt(given.sub);
-    const complete: Record<string, unknown> = { ...given, iat, exp: given.exp ?? iat + expiration };
+    const exp = given.exp ?? iat + expiration;
+    if (exp - iat > this.#longestLifetime) this.#longestLifetime = exp - iat;
+    const complete: Record<string, unknown> = { ...given, iat, exp };
     complete.iss ??= listOf(this.config.issuer)[0];
     complete.aud ??= listOf(this.config.audience)[0];
     if (options.jti === true) complete.jti ??= randomUUID();

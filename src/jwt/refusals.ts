@@ -9,6 +9,8 @@ export interface TokenRefusals {
   readonly invalid: Refusal;
   /** The keys at `jwksUri` have never been there: 503. */
   readonly unavailable: Refusal;
+  /** The shared list of revoked tokens may be out of date: 503. */
+  readonly revocationsUnavailable: Refusal;
 }
 
 /** Prepares the answers for a configuration. */
@@ -23,16 +25,22 @@ export function tokenRefusals(config: JwtConfig): TokenRefusals {
       { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
       ["WWW-Authenticate", `${scheme} error="invalid_token"`],
     ),
-    unavailable: refusal(
-      {
-        type: "about:blank",
-        title: "Service Unavailable",
-        status: 503,
-        detail: "Tokens cannot be verified at the moment.",
-      },
-      ["Retry-After", String(Math.max(1, Math.ceil(config.jwksCooldown)))],
-    ),
+    unavailable: unavailable(Math.max(1, Math.ceil(config.jwksCooldown))),
+    // The store is asked several times a second.
+    revocationsUnavailable: unavailable(1),
   });
+}
+
+function unavailable(retryAfterSeconds: number): Refusal {
+  return refusal(
+    {
+      type: "about:blank",
+      title: "Service Unavailable",
+      status: 503,
+      detail: "Tokens cannot be verified at the moment.",
+    },
+    ["Retry-After", String(retryAfterSeconds)],
+  );
 }
 
 /**

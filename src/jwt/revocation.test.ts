@@ -41,6 +41,29 @@ describe("MemoryRevocationList", () => {
     expect(list.size).toBeLessThan(50);
   });
 
+  it("forgets subjects whose tokens have all expired, and none when it was not told a lifetime", () => {
+    let now = 0;
+    const clock = { wallMs: () => now * 1000, monotonicMs: () => 0 };
+    const [list, forever] = [new MemoryRevocationList({ clock }), new MemoryRevocationList({ clock })];
+    for (let number = 0; number < 1000; number++) {
+      now = number;
+      list.revokeAll(String(number), now * 1000, number === 0 ? 20 : 10);
+      forever.revokeAll(String(number), now * 1000);
+      for (let back = 0; back < 20 && back <= number; back++) {
+        expect(list.isRevoked({ sub: String(number - back) })).toBe(true);
+      }
+    }
+    expect(list.size).toBeLessThan(60);
+    expect(forever.size).toBe(1000);
+  });
+
+  it("does not shorten what it was told", () => {
+    const list = new MemoryRevocationList();
+    list.revoke("a", 9e9);
+    list.revoke("a", 8e9);
+    expect(list.tokens.get("a")).toBe(9e9);
+  });
+
   it("is bounded, forgets the oldest, and warns once", () => {
     const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     const list = new MemoryRevocationList({ maxEntries: 3 });

@@ -1,5 +1,9 @@
 import { type Clock, systemClock } from "../clock.js";
 import type { RegisteredClaims } from "./claims.js";
+import { Sweep } from "./sweep.js";
+
+/** A value now or later: a list in this process answers at once. */
+export type MaybePromise<Value> = Value | Promise<Value>;
 
 /**
  * Which tokens were revoked before they expired.
@@ -8,20 +12,37 @@ import type { RegisteredClaims } from "./claims.js";
  * shares its list between machines keeps a copy here and learns of changes beside.
  */
 export interface RevocationList {
+  /**
+   * For a shared list, whether the copy here is up to date; `false` when nothing has been heard of the
+   * shared one for about a second. Read for every request. Absent: always.
+   */
+  readonly isCurrent?: boolean | undefined;
+  /** Why it is not, for the event `store.error`. */
+  readonly failure?: string | undefined;
   /** Whether a token with these (verified) claims was revoked. */
   isRevoked(claims: RegisteredClaims): boolean;
   /**
-   * Revokes one token.
+   * Revokes one token. A shared list answers with a promise that is kept when the others can know it;
+   * when it is rejected, the copy here knows it all the same.
    * @param expiresAt until when to remember it, seconds since 1970: the token's `exp`; `undefined` for ever
    */
-  revoke(jti: string, expiresAt: number | undefined): void;
+  revoke(jti: string, expiresAt: number | undefined): MaybePromise<void>;
   /**
    * Revokes all tokens of a subject that were issued until now.
    * @param nowMs milliseconds since 1970
+   * @param lifetime how long tokens are good, in seconds: the revocation may be forgotten after that; for ever when not given
    */
-  revokeAll(sub: string, nowMs: number): void;
+  revokeAll(sub: string, nowMs: number, lifetime?: number): MaybePromise<void>;
   /** The moment of the last `revokeAll` for a subject, in milliseconds; `undefined` when there was none. */
   revokedUntilMs(sub: string): number | undefined;
+  /**
+   * Begins to follow a shared list. Called once for each `Jwt` that uses it.
+   * @param onChange to be called when `isCurrent` changes
+   * @returns a promise that is kept when the list is there, or cannot be waited for any longer
+   */
+  open?(onChange: () => void): MaybePromise<void>;
+  /** Ends connections and timers. */
+  close?(): MaybePromise<void>;
 }
 
 /** Options of `MemoryRevocationList`. */
@@ -47,7 +68,9 @@ export class MemoryRevocationList implements RevocationList {
   readonly #tokens = new Map<string, number>();
   /** Subject -> until when its tokens are refused, in milliseconds. */
   readonly #subjects = new Map<string, number>();
-  #sweep: Iterator<[string, number]> | undefined;
+  readonly #tokenSweep = new Sweep(this.#tokens);
+  readonly #subjectSweep = new Sweep(this.#subjects);
+  #subjectLifetime = 0;
   #hasWarned = false;
 
   constructor(options: MemoryRevocationOptions = {}) {
@@ -60,6 +83,21 @@ export class MemoryRevocationList implements RevocationList {
     return this.#tokens.size + this.#subjects.size;
   }
 
+  /** Token id -> until when it is remembered, in seconds since 1970, `Infinity` for ever. */
+  get tokens(): ReadonlyMap<string, number> {
+    return this.#tokens;
+  }
+
+  /** Subject -> until when its tokens are refused, in milliseconds since 1970. */
+  get subjects(): ReadonlyMap<string, number> {
+    return this.#subjects;
+  }
+
+  /** How long a subject is remembered, in seconds: the longest lifetime that `revokeAll` was told. */
+  get subjectLifetime(): number {
+    return this.#subjectLifetime;
+  }
+
   isRevoked(claims: RegisteredClaims): boolean {
     const { jti, sub, iat } = claims;
     if (this.#tokens.size > 0 && jti !== undefined && this.#tokens.has(jti)) return true;
@@ -70,12 +108,14 @@ export class MemoryRevocationList implements RevocationList {
   }
 
   revoke(jti: string, expiresAt: number | undefined): void {
-    this.#forgetExpired();
+    this.#tokenSweep.step(this.#clock.wallMs() / 1000, SWEEP_STEPS);
     this.#makeRoom(this.#tokens, jti);
-    this.#tokens.set(jti, expiresAt ?? Number.POSITIVE_INFINITY);
+    this.#tokens.set(jti, Math.max(this.#tokens.get(jti) ?? 0, expiresAt ?? Number.POSITIVE_INFINITY));
   }
 
-  revokeAll(sub: string, nowMs: number): void {
+  revokeAll(sub: string, nowMs: number, lifetime = Number.POSITIVE_INFINITY): void {
+    this.#subjectLifetime = Math.max(this.#subjectLifetime, lifetime);
+    this.#subjectSweep.step(this.#clock.wallMs() - this.#subjectLifetime * 1000, SWEEP_STEPS);
     const before = this.#subjects.get(sub) ?? nowMs;
     this.#subjects.delete(sub);
     this.#makeRoom(this.#subjects, sub);
@@ -96,20 +136,5 @@ export class MemoryRevocationList implements RevocationList {
       `the list of revoked tokens is full (${this.#maxEntries}), the oldest are forgotten; raise maxEntries or shorten expiration`,
       { code: "CELLO_REVOCATIONS_FULL" },
     );
-  }
-
-  /** Looks at a few entries in turn, so that no single call pays for all. */
-  #forgetExpired(): void {
-    const now = this.#clock.wallMs() / 1000;
-    for (let step = 0; step < SWEEP_STEPS; step++) {
-      this.#sweep ??= this.#tokens.entries();
-      const next = this.#sweep.next();
-      if (next.done === true) {
-        this.#sweep = undefined;
-        return;
-      }
-      const [jti, expiresAt] = next.value;
-      if (expiresAt <= now) this.#tokens.delete(jti);
-    }
   }
 }

@@ -19,6 +19,7 @@ const MESSAGES: Readonly<Record<TokenRejection, string>> = Object.freeze({
   audience: 'the "aud" claim names no configured audience',
   revoked: "it was revoked",
   keys_unavailable: "the keys at jwksUri are not there (yet); use verifyAsync, which waits for them",
+  revocations_unavailable: "nothing has been heard of the shared list of revoked tokens, so it may be one of them",
 });
 
 /**

@@ -4,8 +4,8 @@ import { type JsonObject, parseJsonObject } from "../jws/json.js";
 import { Verifier } from "../jws/verifier.js";
 import { ClaimRules, type RegisteredClaims } from "./claims.js";
 import { type JwtConfig, keysOf, listOf } from "./config.js";
+import type { GuardedRevocations } from "./guarded-revocations.js";
 import type { RemoteKeys } from "./remote-keys.js";
-import type { RevocationList } from "./revocation.js";
 
 /**
  * All checks of a token in their order: length, keys, signature, `typ`, claims, revocation.
@@ -16,12 +16,13 @@ export class TokenVerifier {
   readonly #rules: ClaimRules;
   readonly #ownKeys: Verifier | undefined;
   readonly #remoteKeys: RemoteKeys | undefined;
-  readonly #revocations: RevocationList;
+  readonly #revocations: GuardedRevocations;
   readonly #clock: Clock;
   readonly #maxTokenLength: number;
   readonly #type: string | undefined;
+  #longestLifetime = 0;
 
-  constructor(config: JwtConfig, remoteKeys: RemoteKeys | undefined, revocations: RevocationList, clock: Clock) {
+  constructor(config: JwtConfig, remoteKeys: RemoteKeys | undefined, revocations: GuardedRevocations, clock: Clock) {
     this.#rules = new ClaimRules({
       issuers: listOf(config.issuer),
       audiences: listOf(config.audience),
@@ -41,10 +42,17 @@ export class TokenVerifier {
     return this.#ownKeys ?? this.#remoteKeys?.verifier;
   }
 
+  /** The longest lifetime of a token that was accepted, in seconds; `Infinity` when one had no expiry. */
+  get longestLifetime(): number {
+    return this.#longestLifetime;
+  }
+
   /** The claims of a token, or why it is refused. */
   check(token: string): JsonObject | TokenRejection {
     if (typeof token !== "string") return "malformed";
     if (token.length > this.#maxTokenLength) return "too_long";
+    // Before any work is done: whatever the token is, it could not pass.
+    if (this.#revocations.mustDeny) return "revocations_unavailable";
     const keys = this.keys;
     if (keys === undefined) return "keys_unavailable";
     const jws = keys.verify(token);
@@ -53,9 +61,12 @@ export class TokenVerifier {
     if (this.#type !== undefined && (typ === undefined || mediaType(typ) !== this.#type)) return "type";
     const claims = parseJsonObject(jws.payload);
     if (claims === undefined) return "malformed";
-    const problem = this.#rules.check(claims, this.#clock.wallMs());
+    const nowMs = this.#clock.wallMs();
+    const problem = this.#rules.check(claims, nowMs);
     if (problem !== undefined) return problem;
-    return this.#revocations.isRevoked(claims) ? "revoked" : claims;
+    if (this.#revocations.isRevoked(claims)) return "revoked";
+    this.#noteLifetime(claims, nowMs);
+    return claims;
   }
 
   /** As `check`, and fetches remote keys when they could make the difference. */
@@ -75,10 +86,17 @@ export class TokenVerifier {
 
   /** What can have changed since a token was verified: the time, and whether it was revoked. */
   checkAgain(claims: RegisteredClaims): TokenRejection | undefined {
+    if (this.#revocations.mustDeny) return "revocations_unavailable";
     return (
       this.#rules.checkTimes(claims, this.#clock.wallMs()) ??
       (this.#revocations.isRevoked(claims) ? "revoked" : undefined)
     );
+  }
+
+  /** A revoked subject is remembered for as long as its tokens can live, whoever issued them. */
+  #noteLifetime({ exp, iat }: RegisteredClaims, nowMs: number): void {
+    const lifetime = exp === undefined ? Number.POSITIVE_INFINITY : exp - (iat ?? nowMs / 1000);
+    if (lifetime > this.#longestLifetime) this.#longestLifetime = lifetime;
   }
 }
 

@@ -1,99 +1,103 @@
+import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
+import { StoreHealth } from "../store-health.js";
 import type { OnStoreError } from "./config.js";
+import { createKeyedLimit } from "./memory-store.js";
 import type { KeyedLimit, MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
 
 /** A store's decision, or what stands in for it. */
 export interface LimiterDecision extends RateLimitDecision {
   /** The store did not answer and nobody counted: the figures say nothing. */
   readonly isUnavailable?: boolean;
+  /** Counted in this process, because the store did not answer. */
+  readonly isLocal?: boolean;
 }
 
 /** Seconds are all that `Retry-After` can say; a store that comes back is used at once. */
 const RETRY_AFTER_MS = 1000;
 
-/** Whether a store answers, told once per change of state and not once per limit. */
-class StoreHealth {
-  #isDown = false;
-
-  constructor(readonly events: EventHub) {}
-
-  failed(error: unknown): void {
-    if (this.#isDown) return;
-    this.#isDown = true;
-    const message = error instanceof Error ? error.message : String(error);
-    this.events.emit("store.error", { store: "rate-limit", message });
-  }
-
-  answered(): void {
-    if (!this.#isDown) return;
-    this.#isDown = false;
-    this.events.emit("store.recovered", { store: "rate-limit" });
-  }
-}
-
 const healths = new WeakMap<EventHub, WeakMap<RateLimitStore, StoreHealth>>();
 
-function healthOf(events: EventHub, store: RateLimitStore): StoreHealth {
+/** One for all limits of a store, so that an outage is told once and not once per limit. */
+function healthOf(store: RateLimitStore, { events, clock }: GuardParts): StoreHealth {
   const ofHub = healths.get(events) ?? new WeakMap<RateLimitStore, StoreHealth>();
   healths.set(events, ofHub);
-  const health = ofHub.get(store) ?? new StoreHealth(events);
+  const health = ofHub.get(store) ?? new StoreHealth("rate-limit", events, clock);
   ofHub.set(store, health);
   return health;
+}
+
+/** What a store is guarded with. */
+interface GuardParts {
+  readonly onError: OnStoreError;
+  readonly events: EventHub;
+  readonly clock: Clock;
+}
+
+/** The counts of this process while the store does not count. */
+interface StandIn {
+  readonly limit: KeyedLimit;
+  /** Among how many processes the quota was divided. */
+  readonly processes: number;
 }
 
 /**
  * One limit in a user's store. Never throws and never rejects: while the store fails, its answer is
  * what `onStoreError` says.
+ *
+ * With "local" this process counts in memory, and grants its share: the quota divided by the number
+ * of processes that the store knew last. Those counts are dropped a window after they were last used,
+ * when they say nothing any more: a store that fails for every other request must not be granted a
+ * new share by each answer in between.
  */
 export class GuardedStore {
   readonly #store: RateLimitStore;
   readonly #policy: RateLimitPolicy;
   readonly #onError: OnStoreError;
-  readonly #makeLocal: () => KeyedLimit;
+  readonly #clock: Clock;
   readonly #health: StoreHealth;
-  /** Counts here while the store does not. */
-  #local: KeyedLimit | undefined;
+  #standIn: StandIn | undefined;
+  #standInUsedAtMs = 0;
 
-  constructor(
-    store: RateLimitStore,
-    policy: RateLimitPolicy,
-    options: { readonly onError: OnStoreError; readonly events: EventHub; readonly makeLocal: () => KeyedLimit },
-  ) {
+  constructor(store: RateLimitStore, policy: RateLimitPolicy, parts: GuardParts) {
     this.#store = store;
     this.#policy = policy;
-    this.#onError = options.onError;
-    this.#makeLocal = options.makeLocal;
-    this.#health = healthOf(options.events, store);
+    this.#onError = parts.onError;
+    this.#clock = parts.clock;
+    this.#health = healthOf(store, parts);
   }
 
   consume(key: string, cost: number): MaybePromise<LimiterDecision> {
     return this.#ask(
       () => this.#store.consume(this.#policy, key, cost),
-      () => this.#standIn((local) => local.consume(key, cost)),
+      () => this.#answer((local) => local.consume(key, cost)),
     );
   }
 
   peek(key: string, cost: number): MaybePromise<LimiterDecision> {
     return this.#ask(
       () => this.#store.peek(this.#policy, key, cost),
-      () => this.#standIn((local) => local.peek(key, cost)),
+      () => this.#answer((local) => local.peek(key, cost)),
     );
   }
 
-  giveBack(key: string, cost: number): MaybePromise<unknown> {
+  /**
+   * Gives back what was taken, to where it was taken: what this process granted during an outage was
+   * never taken from the store.
+   *
+   * @param taken the decision that took it
+   */
+  giveBack(key: string, cost: number, taken: LimiterDecision): MaybePromise<unknown> {
+    if (taken.isLocal === true) return this.#standIn?.limit.giveBack(key, cost);
     return this.#ask(
       () => this.#store.consume(this.#policy, key, -cost),
-      () =>
-        this.#standIn((local) => {
-          local.giveBack(key, cost);
-          return local.peek(key, 0);
-        }),
+      () => taken,
     );
   }
 
   /** Forgets a key; rejects when the store does, because the caller is the application. */
   reset(key: string): MaybePromise<void> {
-    this.#local?.reset(key);
+    this.#standIn?.limit.reset(key);
     return this.#store.reset(this.#policy, key);
   }
 
@@ -105,6 +109,7 @@ export class GuardedStore {
     const answered = (answer: RateLimitDecision): LimiterDecision => {
       if (!isDecision(answer)) return failed(new TypeError("the rate limit store's answer is no decision"));
       this.#health.answered();
+      if (this.#standIn !== undefined) this.#forgetLocal();
       return answer;
     };
     try {
@@ -115,11 +120,22 @@ export class GuardedStore {
     }
   }
 
-  #standIn(count: (local: KeyedLimit) => RateLimitDecision): LimiterDecision {
-    if (this.#onError === "local") {
-      this.#local ??= this.#makeLocal();
-      return count(this.#local);
+  /** The counts of this process; made anew when more processes share the quota than before. */
+  #local(): KeyedLimit {
+    this.#standInUsedAtMs = this.#clock.monotonicMs();
+    const processes = processesOf(this.#store);
+    if (this.#standIn === undefined || processes > this.#standIn.processes) {
+      this.#standIn = { processes, limit: createKeyedLimit(shareOf(this.#policy, processes), this.#clock) };
     }
+    return this.#standIn.limit;
+  }
+
+  #forgetLocal(): void {
+    if (this.#clock.monotonicMs() - this.#standInUsedAtMs >= this.#policy.windowMs) this.#standIn = undefined;
+  }
+
+  #answer(count: (local: KeyedLimit) => RateLimitDecision): LimiterDecision {
+    if (this.#onError === "local") return { ...count(this.#local()), isLocal: true };
     const isAllowed = this.#onError === "allow";
     const limit = Math.floor(this.#policy.requestsInForce);
     return {
@@ -132,6 +148,24 @@ export class GuardedStore {
       isUnavailable: true,
     };
   }
+}
+
+/** A store that does not know counts as that of one process. */
+function processesOf({ processes }: RateLimitStore): number {
+  return processes !== undefined && processes > 1 ? processes : 1;
+}
+
+/** The part of a limit that one of several processes grants, at least one unit. */
+function shareOf(policy: RateLimitPolicy, processes: number): RateLimitPolicy {
+  if (processes === 1) return policy;
+  const share = (requests: number) => Math.max(1, Math.floor(requests / processes));
+  return Object.freeze({
+    ...policy,
+    requests: share(policy.requests),
+    get requestsInForce() {
+      return share(policy.requestsInForce);
+    },
+  });
 }
 
 /** A user's store may be plain JavaScript: an answer that is no decision must not open the door. */

@@ -50,11 +50,10 @@ export class RateLimiter {
     this.#events = parts.events;
     this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
     const policy = createPolicy(config, id, this.controller);
-    const makeLocal = () => createKeyedLimit(policy, parts.clock);
-    this.local = config.store === undefined ? makeLocal() : undefined;
+    const { events, clock } = parts;
+    this.local = config.store === undefined ? createKeyedLimit(policy, clock) : undefined;
     this.#store =
-      config.store &&
-      new GuardedStore(config.store, policy, { onError: config.onStoreError, events: parts.events, makeLocal });
+      config.store && new GuardedStore(config.store, policy, { onError: config.onStoreError, events, clock });
   }
 
   get name(): string {
@@ -104,9 +103,13 @@ export class RateLimiter {
     return this.local !== undefined ? this.local.peek(key, cost) : this.#guarded().peek(key, cost);
   }
 
-  /** Gives back what `consume` took, for a request that something else refused. */
-  giveBack(key: string, cost: number): MaybePromise<unknown> {
-    return this.local !== undefined ? this.local.giveBack(key, cost) : this.#guarded().giveBack(key, cost);
+  /**
+   * Gives back what `consume` took, for a request that something else refused.
+   *
+   * @param taken what `consume` answered
+   */
+  giveBack(key: string, cost: number, taken: LimiterDecision): MaybePromise<unknown> {
+    return this.local !== undefined ? this.local.giveBack(key, cost) : this.#guarded().giveBack(key, cost, taken);
   }
 
   /** Forgets what a key has used. */

@@ -5,7 +5,7 @@ import type { RateLimitConfig } from "./config.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import { type LimiterParts, RateLimiter } from "./limiter.js";
 import { type RateLimitState, rateLimitState } from "./outcome.js";
-import type { MaybePromise } from "./store.js";
+import type { MaybePromise, RateLimitStore } from "./store.js";
 
 /** One adaptive limit as it stands. */
 export interface AdaptiveLimitState {
@@ -91,10 +91,14 @@ export class RateLimits {
     return this.#isAdaptive;
   }
 
-  /** Closes the stores of the limits, each once. */
+  /** The stores of the limits, each once. */
+  get stores(): ReadonlySet<RateLimitStore> {
+    return new Set([...this.#byConfig.keys()].flatMap(({ store }) => store ?? []));
+  }
+
+  /** Closes the stores of the limits. */
   async close(): Promise<void> {
-    const stores = new Set([...this.#byConfig.keys()].map(({ store }) => store));
-    for (const store of stores) await store?.close?.();
+    for (const store of this.stores) await store.close?.();
   }
 
   /** The load of this process now, with the adaptive limits. */

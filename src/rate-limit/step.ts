@@ -133,7 +133,7 @@ function giveBack(verdicts: readonly Verdict[]): readonly Verdict[] {
   return verdicts.map((verdict) => {
     if (!verdict.hasTaken) return verdict;
     const { limiter, key, cost, decision } = verdict;
-    void limiter.giveBack(key, cost);
+    void limiter.giveBack(key, cost, decision);
     const now = limiter.local?.peek(key, cost);
     return verdict.withDecision(now ?? { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) });
   });

@@ -54,6 +54,13 @@ export interface RateLimitStore {
   peek(policy: RateLimitPolicy, key: string, cost?: number): MaybePromise<RateLimitDecision>;
   /** Forgets what the key has used. */
   reset(policy: RateLimitPolicy, key: string): MaybePromise<void>;
+  /**
+   * How many processes share the counts, as known last. While the store fails, a limit with
+   * `onStoreError: "local"` grants the quota divided by it. Not given: 1.
+   */
+  readonly processes?: number | undefined;
+  /** Connects, before the application listens; waits a moment at most, and must not fail. */
+  open?(): MaybePromise<void>;
   /** Ends connections and timers. */
   close?(): MaybePromise<void>;
 }

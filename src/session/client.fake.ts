@@ -108,11 +108,13 @@ export class FakeClient {
 
 /** For tests: a store whose every answer comes later. */
 export function laterStore(store: SessionStore): SessionStore {
+  const { list } = store;
   const later = <Value>(value: Value) => new Promise<Value>((resolve) => setImmediate(resolve, value));
   return {
     load: async (id) => later(await store.load(id)),
     save: async (id, record, version) => later(await store.save(id, record, version)),
     touch: async (id, times) => later(await store.touch(id, times)),
     delete: async (id) => later(await store.delete(id)),
+    ...(list && { list: async (userId: string) => later(await list.call(store, userId)) }),
   };
 }

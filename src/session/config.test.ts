@@ -31,6 +31,7 @@ describe("SessionConfig", () => {
       idleTimeout: undefined,
       rolling: false,
       store: undefined,
+      userKey: "userId",
       partitioned: false,
       strict: false,
     });

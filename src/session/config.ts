@@ -35,6 +35,11 @@ export interface SessionOptions {
   readonly rolling?: boolean | undefined;
   /** Where sessions are kept. Default: sealed in the cookie itself. */
   readonly store?: SessionStore | undefined;
+  /**
+   * The key of `session.set` that says whose session it is, a string or a number: by it `app.sessions`
+   * lists and revokes. Default: `"userId"`.
+   */
+  readonly userKey?: string | undefined;
   /** A cookie per top-level site (CHIPS); needs `secure`. Default: `false`. */
   readonly partitioned?: boolean | undefined;
   /** Whether a secret under 32 bytes throws. Default: when `NODE_ENV` is `"production"`. */
@@ -54,6 +59,7 @@ const FIELDS = [
   "idleTimeout",
   "rolling",
   "store",
+  "userKey",
   "partitioned",
   "strict",
 ] as const;
@@ -82,6 +88,7 @@ export class SessionConfig {
   readonly idleTimeout: number | undefined;
   readonly rolling: boolean;
   readonly store: SessionStore | undefined;
+  readonly userKey: string;
   readonly partitioned: boolean;
   readonly strict: boolean;
   readonly #secrets: readonly Uint8Array[];
@@ -108,6 +115,7 @@ export class SessionConfig {
     });
     this.rolling = fields.boolean("rolling", false);
     this.store = readStore(fields);
+    this.userKey = fields.string("userKey", "userId");
     checkTogether(fields, this);
     Object.freeze(this);
   }

@@ -10,8 +10,10 @@ import { MemorySessionStore } from "./memory-store.js";
 import { SealedSessions } from "./sealed-sessions.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
+import type { SessionStore } from "./store.js";
 import { StoreGuard } from "./store-guard.js";
 import { StoredSessions } from "./stored-sessions.js";
+import { UserSessions } from "./user-sessions.js";
 import { SessionValues } from "./values.js";
 
 /** How many cookies of the session's name are looked at in one request. */
@@ -23,6 +25,8 @@ export class SessionManager {
   readonly isSynchronous: boolean;
   /** Whether `commit` can take time or fail: sessions are in a store outside of this process's memory. */
   readonly canFail: boolean;
+  /** The sessions by user; `undefined` when they are sealed in cookies, which nobody can list. */
+  readonly users: UserSessions | undefined;
   readonly #config: SessionConfig;
   readonly #clock: Clock;
   readonly #events: EventHub;
@@ -36,10 +40,12 @@ export class SessionManager {
     this.#events = events;
     this.#lifetimes = new Lifetimes(config);
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
+    const store = config.store && new StoreGuard(config.store, events);
     this.#keeper =
-      config.store === undefined
+      store === undefined
         ? new SealedSessions(config, keys, this.#lifetimes, clock)
-        : new StoredSessions(config, keys, this.#lifetimes, clock, new StoreGuard(config.store, events));
+        : new StoredSessions(config, keys, this.#lifetimes, clock, store);
+    this.users = store && new UserSessions(store, this.#lifetimes, clock);
     this.isSynchronous = this.#keeper.isSynchronous;
     this.canFail = config.store !== undefined && !(config.store instanceof MemorySessionStore);
   }
@@ -86,6 +92,11 @@ export class SessionManager {
       if (cookie !== undefined) this.#report(state);
       return cookie;
     });
+  }
+
+  /** Where the sessions are kept; `undefined` when they are sealed in cookies. */
+  get store(): SessionStore | undefined {
+    return this.#config.store;
   }
 
   /** Closes the store, if there is one. */

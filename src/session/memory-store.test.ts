@@ -15,6 +15,7 @@ const command = fc.oneof(
     id: fc.nat(5),
     expected: fc.nat(3),
     life: fc.integer({ min: 1, max: 50 }),
+    userId: fc.constantFrom(undefined, "u1", "u2"),
   }),
   fc.record({ name: fc.constant("touch" as const), id: fc.nat(5), life: fc.integer({ min: 1, max: 50 }) }),
   fc.record({ name: fc.constant("delete" as const), id: fc.nat(5) }),
@@ -50,12 +51,19 @@ describe("MemorySessionStore", () => {
             if (kept !== undefined) oracle.set(id, { ...kept, ...times });
           }
           if (step.name === "save") {
-            const saved = record(step.expected + 1, clock.nowMs + step.life, count++);
+            const saved = {
+              ...record(step.expected + 1, clock.nowMs + step.life, count++),
+              userId: step.userId,
+            };
             const version = kept?.version ?? 0;
             const expected = version === step.expected ? "saved" : kept === undefined ? "gone" : "conflict";
             expect(store.save(id, saved, step.expected)).toBe(expected);
             if (expected === "saved") oracle.set(id, saved);
           }
+        }
+        for (const userId of ["u1", "u2"]) {
+          const listed = [...oracle].filter(([, kept]) => kept.userId === userId);
+          expect(new Map(store.list(userId).map((entry) => [entry.id, entry.record]))).toEqual(new Map(listed));
         }
         for (let id = 0; id <= 5; id++) expect(store.load(`id-${id}`)).toEqual(oracle.get(`id-${id}`));
       }),
@@ -80,6 +88,15 @@ describe("MemorySessionStore", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("lists no session that it forgot to make room", () => {
+    const clock = new FakeClock();
+    const store = new MemorySessionStore({ maxSessions: 2, clock });
+    for (let index = 0; index < 5; index++) {
+      store.save(`id-${index}`, { ...record(1, clock.nowMs + 1000 + index), userId: "u1" }, 0);
+    }
+    expect(store.list("u1").map(({ id }) => id)).toEqual(["id-3", "id-4"]);
   });
 
   it("sweeps expired sessions as new ones come", () => {

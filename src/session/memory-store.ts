@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../clock.js";
 import { ConfigFields } from "../config-fields.js";
 import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
 import type { JsonValue } from "./json.js";
-import type { SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
+import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
 
 /** Options of `MemorySessionStore`. */
 export interface MemorySessionStoreOptions {
@@ -18,6 +18,7 @@ interface StoredSession extends ExpiryNode {
   json: string;
   version: number;
   createdAt: number;
+  userId: string | undefined;
   lastUsedAt: number;
   expiresAt: number;
   /** The moment from which this may be forgotten. */
@@ -44,6 +45,7 @@ export class MemorySessionStore implements SessionStore {
   readonly #clock: Clock;
   readonly #sessions = new Map<string, StoredSession>();
   readonly #byExpiry = new ExpiryHeap<StoredSession>();
+  readonly #byUser = new Map<string, Set<StoredSession>>();
 
   /** @throws ConfigError when `maxSessions` is not a whole number from 1 to 10,000,000 */
   constructor(options?: MemorySessionStoreOptions) {
@@ -63,17 +65,7 @@ export class MemorySessionStore implements SessionStore {
 
   load(id: string): SessionRecord | undefined {
     const stored = this.#live(id);
-    if (stored === undefined) return undefined;
-    const content: { data: Record<string, JsonValue>; flashes?: Record<string, JsonValue> } = JSON.parse(stored.json);
-    return {
-      data: content.data,
-      flashes: content.flashes,
-      version: stored.version,
-      createdAt: stored.createdAt,
-      lastUsedAt: stored.lastUsedAt,
-      expiresAt: stored.expiresAt,
-      forgetAt: stored.dueAt,
-    };
+    return stored && recordOf(stored);
   }
 
   save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome {
@@ -85,15 +77,17 @@ export class MemorySessionStore implements SessionStore {
       stored.json = json;
       stored.version = record.version;
       stored.createdAt = record.createdAt;
+      this.#setUser(stored, record.userId);
       this.#setTimes(stored, record);
       return "saved";
     }
     this.#makeRoom();
-    const added = {
+    const added: StoredSession = {
       id,
       json,
       version: record.version,
       createdAt: record.createdAt,
+      userId: undefined,
       lastUsedAt: record.lastUsedAt,
       expiresAt: record.expiresAt,
       dueAt: record.forgetAt,
@@ -101,6 +95,7 @@ export class MemorySessionStore implements SessionStore {
     };
     this.#sessions.set(id, added);
     this.#byExpiry.add(added);
+    this.#setUser(added, record.userId);
     return "saved";
   }
 
@@ -114,6 +109,15 @@ export class MemorySessionStore implements SessionStore {
   delete(id: string): void {
     const stored = this.#sessions.get(id);
     if (stored !== undefined) this.#forget(stored);
+  }
+
+  list(userId: string): readonly ListedSession[] {
+    const now = this.#clock.wallMs();
+    const listed: ListedSession[] = [];
+    for (const stored of this.#byUser.get(userId) ?? []) {
+      if (stored.dueAt > now) listed.push({ id: stored.id, record: recordOf(stored) });
+    }
+    return listed;
   }
 
   #live(id: string): StoredSession | undefined {
@@ -130,6 +134,24 @@ export class MemorySessionStore implements SessionStore {
     this.#byExpiry.moved(stored);
   }
 
+  #setUser(stored: StoredSession, userId: string | undefined): void {
+    if (stored.userId === userId) return;
+    this.#leaveUser(stored);
+    stored.userId = userId;
+    if (userId === undefined) return;
+    const sessions = this.#byUser.get(userId);
+    if (sessions === undefined) this.#byUser.set(userId, new Set([stored]));
+    else sessions.add(stored);
+  }
+
+  #leaveUser(stored: StoredSession): void {
+    if (stored.userId === undefined) return;
+    const sessions = this.#byUser.get(stored.userId);
+    sessions?.delete(stored);
+    // A user without sessions takes no room.
+    if (sessions?.size === 0) this.#byUser.delete(stored.userId);
+  }
+
   #makeRoom(): void {
     const now = this.#clock.wallMs();
     for (let swept = 0; swept < SWEEP_PER_SAVE; swept++) {
@@ -143,5 +165,20 @@ export class MemorySessionStore implements SessionStore {
   #forget(stored: StoredSession): void {
     this.#sessions.delete(stored.id);
     this.#byExpiry.remove(stored);
+    this.#leaveUser(stored);
   }
+}
+
+function recordOf(stored: StoredSession): SessionRecord {
+  const content: { data: Record<string, JsonValue>; flashes?: Record<string, JsonValue> } = JSON.parse(stored.json);
+  return {
+    data: content.data,
+    flashes: content.flashes,
+    version: stored.version,
+    createdAt: stored.createdAt,
+    userId: stored.userId,
+    lastUsedAt: stored.lastUsedAt,
+    expiresAt: stored.expiresAt,
+    forgetAt: stored.dueAt,
+  };
 }

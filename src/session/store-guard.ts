@@ -1,8 +1,11 @@
 import { StoreUnavailableError } from "../errors.js";
 import type { EventHub } from "../events.js";
+import { StoreHealth } from "../store-health.js";
 import { type Answer, andThen } from "./answer.js";
 import {
+  isSessionList,
   isSessionRecord,
+  type ListedSession,
   type SafeSessionStore,
   type SaveOutcome,
   type SessionRecord,
@@ -12,17 +15,21 @@ import {
 
 /**
  * Stands before the application's store: whatever goes wrong there becomes a `StoreUnavailableError`,
- * told once as `store.error`, and the first success after it as `store.recovered`.
+ * and each change is told once, as `store.error` and `store.recovered`.
  */
 export class StoreGuard implements SafeSessionStore {
   readonly isSynchronous: boolean;
-  #isDown = false;
+  readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
+  readonly #health: StoreHealth;
 
   constructor(
     readonly store: SessionStore,
-    readonly events: EventHub,
+    events: EventHub,
   ) {
     this.isSynchronous = store.isSynchronous === true;
+    this.#health = new StoreHealth("session", events);
+    this.list =
+      typeof store.list === "function" ? (userId) => this.#guard(() => store.list?.(userId), isSessionList) : undefined;
   }
 
   load(id: string): Answer<SessionRecord | undefined> {
@@ -65,19 +72,13 @@ export class StoreGuard implements SafeSessionStore {
 
   #accept<Value>(answer: unknown, fits: (answer: unknown) => answer is Value): Value {
     if (!fits(answer)) return this.#fail(new Error("it answered with something else than a store does"));
-    if (this.#isDown) {
-      this.#isDown = false;
-      this.events.emit("store.recovered", { store: "session" });
-    }
+    this.#health.answered();
     return answer;
   }
 
   #fail(cause: unknown): never {
     const message = cause instanceof Error ? cause.message : String(cause);
-    if (!this.#isDown) {
-      this.#isDown = true;
-      this.events.emit("store.error", { store: "session", message });
-    }
+    this.#health.failed(cause);
     throw new StoreUnavailableError(`the session store failed: ${message}`, { cause });
   }
 }

@@ -16,7 +16,7 @@ export interface SessionTimes {
 
 /** What a store keeps of a session. It can be serialised with `JSON.stringify`. */
 export interface SessionRecord extends SessionTimes {
-  /** What the application stored, by key. A store may index it, for example by `data.userId`. */
+  /** What the application stored, by key. */
   readonly data: { readonly [key: string]: JsonValue };
   /** Values to be read once, by key; absent when there are none. */
   readonly flashes?: { readonly [key: string]: JsonValue } | undefined;
@@ -24,6 +24,15 @@ export interface SessionRecord extends SessionTimes {
   readonly version: number;
   /** When the session began, in milliseconds since 1970. */
   readonly createdAt: number;
+  /** Whose session it is: the value under `userKey`, as text; absent while nobody is logged in. */
+  readonly userId?: string | undefined;
+}
+
+/** A session as a store lists it. */
+export interface ListedSession {
+  /** The id under which the store keeps it. */
+  readonly id: string;
+  readonly record: SessionRecord;
 }
 
 /**
@@ -101,6 +110,17 @@ export interface SessionStore {
   /** Deletes a record; does nothing when there is none. */
   delete(id: string): void | Promise<void>;
 
+  /**
+   * The sessions whose record has this `userId`, in any order; needed by `app.sessions` only.
+   *
+   * Every session whose `save` has been answered and that is still there must be among them. What was
+   * deleted, may be forgotten, or belongs to another user by now must not.
+   */
+  list?(userId: string): readonly ListedSession[] | Promise<readonly ListedSession[]>;
+
+  /** Connects, before the application listens; waits a moment at most, and must not fail. */
+  open?(): void | Promise<void>;
+
   /** Lets go of connections, when the application closes. */
   close?(): void | Promise<void>;
 }
@@ -124,7 +144,16 @@ export function isSessionRecord(value: unknown): value is SessionRecord {
   return (
     times.every((time) => typeof time === "number" && Number.isFinite(time)) &&
     isJsonRecord(value.data) &&
-    (value.flashes === undefined || isJsonRecord(value.flashes))
+    (value.flashes === undefined || isJsonRecord(value.flashes)) &&
+    (value.userId === undefined || typeof value.userId === "string")
+  );
+}
+
+/** Whether what a store listed can be used. */
+export function isSessionList(value: unknown): value is readonly ListedSession[] {
+  return (
+    Array.isArray(value) &&
+    value.every((entry) => isJsonRecord(entry) && typeof entry.id === "string" && isSessionRecord(entry.record))
   );
 }
 
@@ -134,4 +163,6 @@ export interface SafeSessionStore {
   save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome>;
   touch(id: string, times: SessionTimes): Answer<boolean>;
   delete(id: string): Answer<void>;
+  /** `undefined` where the store cannot list. */
+  readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
 }

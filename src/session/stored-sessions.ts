@@ -5,6 +5,7 @@ import type { Exchange } from "../exchange.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter } from "./cookie.js";
+import type { JsonValue } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { RememberedCookies } from "./remembered.js";
@@ -24,6 +25,7 @@ export class StoredSessions implements SessionKeeper {
   readonly #writer: CookieWriter;
   readonly #ids: SignedIds;
   readonly #lifetimes: Lifetimes;
+  readonly #userKey: string;
   readonly #remembered = new RememberedCookies<OpenedId>();
 
   constructor(
@@ -39,6 +41,7 @@ export class StoredSessions implements SessionKeeper {
     this.#writer = new CookieWriter(config);
     this.#ids = new SignedIds(keys, config.cookieName, lifetimes.maxAgeMs);
     this.#lifetimes = lifetimes;
+    this.#userKey = config.userKey;
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
@@ -115,7 +118,7 @@ export class StoredSessions implements SessionKeeper {
 
   #save(state: SessionState, times: SessionTimes, attempt: number): Answer<SaveOutcome> {
     const storeId = SignedIds.storeIdOf(state.id);
-    return andThen(this.#store.save(storeId, recordOf(state, times), state.version), (outcome) => {
+    return andThen(this.#store.save(storeId, recordOf(state, times, this.#userKey), state.version), (outcome) => {
       if (outcome !== "conflict") return outcome;
       if (attempt >= MAX_SAVES) {
         throw new StoreUnavailableError(`the session was changed by others during ${MAX_SAVES} attempts to save it`);
@@ -174,14 +177,21 @@ export class StoredSessions implements SessionKeeper {
   }
 }
 
-function recordOf(state: SessionState, times: SessionTimes): SessionRecord {
+function recordOf(state: SessionState, times: SessionTimes, userKey: string): SessionRecord {
   return {
     data: state.values.toRecord(),
     flashes: state.flashes.isEmpty ? undefined : state.flashes.toRecord(),
     version: state.version + 1,
     createdAt: state.createdAt,
+    userId: userIdOf(state.values.get(userKey)),
     ...times,
   };
+}
+
+/** Whose session it is, as text; what is no id of a user is nobody. */
+function userIdOf(value: JsonValue | undefined): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** Puts this request's changes on top of what is stored now; on nothing when that is gone. */

@@ -7,6 +7,7 @@ import {
   CsrfConfig,
   Jwt,
   JwtConfig,
+  MemoryRevocationList,
   MemorySessionStore,
   RateLimitConfig,
   Security,
@@ -150,6 +151,10 @@ const rows: readonly Row[] = [
   ["a jwksUri beside a secret", jwt({ secret, jwksUri: "https://example.com/", algorithm: "RS256" }), "CELLO_CONFLICT", "JwtConfig", "jwksUri", /one of the two/],
   ["a jwksUri for HS256", jwt({ jwksUri: "https://example.com/" }), "CELLO_CONFLICT", "JwtConfig", "jwksUri", /RS256/],
   ["a cool-down without a jwksUri", jwt({ secret, jwksCooldown: 5 }), "CELLO_CONFLICT", "JwtConfig", "jwksCooldown", /no effect/],
+  ["the address of a Redis for a store", jwt({ secret, store: "redis://me:password@host" }), "CELLO_WRONG_TYPE", "JwtConfig", "store", /revocations.* got a string;/],
+  ["a store of sessions for tokens", jwt({ secret, store: new MemorySessionStore() }), "CELLO_WRONG_TYPE", "JwtConfig", "store", /RedisStore/],
+  ["a store whose replay cannot claim", jwt({ secret, store: { revocations: new MemoryRevocationList(), replay: {} } }), "CELLO_WRONG_TYPE", "JwtConfig", "store", /must have/],
+  ["counting tokens in memory without a store", jwt({ secret, onStoreError: "local" }), "CELLO_INVALID_VALUE", "JwtConfig", "onStoreError", /"deny", "allow"/],
   ["signing with a public key", () => new Jwt({ secret: rsa.publicKey, algorithm: "RS256" }).sign({}), "CELLO_CONFLICT", "JwtConfig", "secret", /private key/],
 
   // SessionConfig
@@ -179,6 +184,8 @@ const rows: readonly Row[] = [
   ["a store without methods", session({ secret, store: { load() {} } }), "CELLO_WRONG_TYPE", "SessionConfig", "store", /lacks save, touch, delete/],
   ["a URL as store", session({ secret, store: `redis://:${SHORT_SECRET}@host` }), "CELLO_WRONG_TYPE", "SessionConfig", "store", /MemorySessionStore/],
   ["the class and not a store", session({ secret, store: MemorySessionStore }), "CELLO_WRONG_TYPE", "SessionConfig", "store", /a function/],
+  ["a user key of nothing", session({ secret, userKey: "" }), "CELLO_INVALID_VALUE", "SessionConfig", "userKey", /empty/],
+  ["a function for the user key", session({ secret, userKey: () => "u1" }), "CELLO_WRONG_TYPE", "SessionConfig", "userKey", /must be a string/],
   ["an unbounded store", store({ maxSessions: Number.POSITIVE_INFINITY }), "CELLO_OUT_OF_RANGE", "MemorySessionStore", "maxSessions", /Infinity/],
   ["a clock that is a number", store({ clock: 5 }), "CELLO_WRONG_TYPE", "MemorySessionStore", "clock", /wallMs/],
 

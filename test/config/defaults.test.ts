@@ -36,6 +36,8 @@ const defaults: readonly (readonly [string, object, Readonly<Record<string, unkn
       strict: false,
       typ: undefined,
       cacheSize: 10_000,
+      store: undefined,
+      onStoreError: "deny",
     },
   ],
   [
@@ -54,6 +56,7 @@ const defaults: readonly (readonly [string, object, Readonly<Record<string, unkn
       idleTimeout: undefined,
       rolling: false,
       store: undefined,
+      userKey: "userId",
       partitioned: false,
       strict: false,
     },

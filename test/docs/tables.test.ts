@@ -62,6 +62,17 @@ describe.each([
   });
 });
 
+describe("the option table of docs/fleet.md", () => {
+  it("has every option of RedisStore, and no other", () => {
+    const source = readFileSync(join(repository, "src/redis/options.ts"), "utf8");
+    const [, body = ""] = /interface RedisStoreOptions \{(.*?)\n\}/s.exec(source) ?? [];
+    const options = [...body.matchAll(/^ {2}readonly (\w+)\?:/gm)].map(([, name = ""]) => name);
+    const documented = tableRows("docs/fleet.md", "field").flatMap((row) => row.names);
+    expect(options.length).toBeGreaterThan(5);
+    expect(documented.sort()).toEqual(options.sort());
+  });
+});
+
 describe("the README", () => {
   const readme = pages.get("README.md") ?? "";
 

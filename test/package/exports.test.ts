@@ -35,6 +35,8 @@ const promised: Readonly<Record<string, readonly string[]>> = {
   "cello/express": ["cello"],
   "cello/hono": ["cello"],
   "cello/fetch": ["secure"],
+  "cello/redis": ["RedisStore", "RedisSessionStore"],
+  "cello/testing": ["rateLimitStoreContract", "sessionStoreContract", "revocationListContract", "replayStoreContract"],
 };
 
 let work: string;

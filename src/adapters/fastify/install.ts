@@ -46,7 +46,7 @@ export function installSecurity(
     if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.place);
     routes.push(route);
   });
-  fastify.addHook("onReady", (done) => {
+  fastify.addHook("onReady", async () => {
     const security = compile();
     for (const route of routes) route.policy ??= security.compileRoute(route.security, route.place);
     unknownPath = security.compileRoute(readRouteSecurity({}, "unknown"), UNKNOWN_PATH);
@@ -54,7 +54,7 @@ export function installSecurity(
     // Where nobody looks, the detour through Fastify's reply would be most of what a refusal costs.
     if (!isWatched()) answer = (reply, refused) => writeRefusal(reply.raw, refused);
     installed = security;
-    done();
+    await security.open();
   });
   fastify.addHook("preClose", (done) => {
     isClosing = true;

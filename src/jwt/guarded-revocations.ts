@@ -1,0 +1,75 @@
+import type { EventHub } from "../events.js";
+import { StoreHealth } from "../store-health.js";
+import { askStore } from "./ask-store.js";
+import type { RegisteredClaims } from "./claims.js";
+import type { OnStoreError } from "./config.js";
+import type { MaybePromise, RevocationList } from "./revocation.js";
+
+/**
+ * Stands before a list of revocations: says what to do while the list cannot be relied on, tells
+ * changes of its state once, and turns its failures into one kind of error.
+ */
+export class GuardedRevocations {
+  readonly #list: RevocationList;
+  readonly #denies: boolean;
+  readonly #health: StoreHealth;
+  #wasCurrent = true;
+  #opening: Promise<void> | undefined;
+
+  constructor(list: RevocationList, onStoreError: OnStoreError, events: EventHub) {
+    this.#list = list;
+    this.#denies = onStoreError === "deny";
+    this.#health = new StoreHealth("revocation", events);
+  }
+
+  /** Whether no token may pass now, because the list may be out of date. Asked for every request. */
+  get mustDeny(): boolean {
+    const isCurrent = this.#list.isCurrent !== false;
+    if (isCurrent !== this.#wasCurrent) this.#note(isCurrent);
+    return !isCurrent && this.#denies;
+  }
+
+  isRevoked(claims: RegisteredClaims): boolean {
+    return this.#list.isRevoked(claims);
+  }
+
+  revokedUntilMs(sub: string): number | undefined {
+    return this.#list.revokedUntilMs(sub);
+  }
+
+  /** @throws StoreUnavailableError, or rejects with it, when the list could not be told */
+  revoke(jti: string, expiresAt: number | undefined): MaybePromise<void> {
+    return this.#tell(() => this.#list.revoke(jti, expiresAt));
+  }
+
+  /** @throws StoreUnavailableError, or rejects with it, when the list could not be told */
+  revokeAll(sub: string, nowMs: number, lifetime: number): MaybePromise<void> {
+    return this.#tell(() => this.#list.revokeAll(sub, nowMs, lifetime));
+  }
+
+  /** Begins to follow a shared list, once; the promise is never rejected. */
+  open(): Promise<void> {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    try {
+      await this.#list.open?.(() => this.mustDeny);
+    } catch (error) {
+      this.#health.failed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** A list that says whether it is current tells its state by that alone: two voices would contradict each other. */
+  #tell(call: () => MaybePromise<void>): MaybePromise<void> {
+    const health = this.#list.isCurrent === undefined ? this.#health : undefined;
+    return askStore(call, "the list of revoked tokens could not be told", health);
+  }
+
+  #note(isCurrent: boolean): void {
+    this.#wasCurrent = isCurrent;
+    if (isCurrent) this.#health.answered();
+    else this.#health.failed(this.#list.failure ?? "nothing has been heard of the shared list of revoked tokens");
+  }
+}

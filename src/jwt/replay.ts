@@ -1,0 +1,76 @@
+import { type Clock, systemClock } from "../clock.js";
+import type { MaybePromise } from "./revocation.js";
+import { Sweep } from "./sweep.js";
+
+/** Which tokens that are good once have been used. */
+export interface ReplayStore {
+  /**
+   * Marks an id as used: of all calls with one id, on all machines, one is answered `true`.
+   *
+   * @param id of any length
+   * @param expiresAt until when it must be remembered, seconds since 1970
+   * @returns whether this was the first use; a store that cannot tell throws or rejects
+   */
+  claim(id: string, expiresAt: number): MaybePromise<boolean>;
+  /** Ends connections and timers. */
+  close?(): MaybePromise<void>;
+}
+
+/** Options of `MemoryReplayStore`. */
+export interface MemoryReplayOptions {
+  readonly clock?: Clock | undefined;
+  /** Most ids that are remembered. Default 100,000. */
+  readonly maxEntries?: number | undefined;
+}
+
+/** Ids are remembered so much longer than their tokens, in seconds, should the clock be set back. */
+const GRACE = 60;
+const SWEEP_STEPS = 2;
+
+/**
+ * The used tokens of one process, in memory.
+ *
+ * It is bounded. When it is full of tokens that have not expired it throws: to forget one would be to
+ * let it be used again.
+ */
+export class MemoryReplayStore implements ReplayStore {
+  readonly #clock: Clock;
+  readonly #maxEntries: number;
+  /** Id -> until when it is remembered, in seconds. */
+  readonly #used = new Map<string, number>();
+  readonly #sweep = new Sweep(this.#used);
+  /** When all entries were last looked at, seconds since 1970. */
+  #sweptAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: MemoryReplayOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    this.#maxEntries = options.maxEntries ?? 100_000;
+  }
+
+  /** How many ids are remembered. */
+  get size(): number {
+    return this.#used.size;
+  }
+
+  /** @throws Error when it is full */
+  claim(id: string, expiresAt: number): boolean {
+    const now = this.#clock.wallMs() / 1000;
+    const forgetAt = expiresAt + GRACE;
+    // Used after its end, when it may be forgotten already.
+    if (forgetAt <= now || this.#used.has(id)) return false;
+    this.#sweep.step(now, SWEEP_STEPS);
+    if (this.#used.size >= this.#maxEntries) this.#makeRoom(now);
+    this.#used.set(id, forgetAt);
+    return true;
+  }
+
+  /** Looks at all, but not for each call of a flood. */
+  #makeRoom(now: number): void {
+    if (Math.abs(now - this.#sweptAt) >= 1) {
+      this.#sweptAt = now;
+      for (const [id, forgetAt] of this.#used) if (forgetAt <= now) this.#used.delete(id);
+    }
+    if (this.#used.size < this.#maxEntries) return;
+    throw new Error(`${this.#maxEntries} used tokens are remembered and none has expired; raise maxEntries`);
+  }
+}

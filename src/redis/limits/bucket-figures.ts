@@ -1,0 +1,121 @@
+import type { RateLimitDecision, RateLimitPolicy } from "../../rate-limit/store.js";
+import { BUCKET_SCRIPT } from "./bucket-script.js";
+import type { LimitFigures, Price, Rest, RunAnswer } from "./figures.js";
+
+/** A window in units must stay so small that sums are exact in a double. */
+const MOST_WINDOW_UNITS = 2 ** 50;
+
+/** A price, and the units in which the script counts it. */
+interface BucketPrice extends Price {
+  readonly units: number;
+  readonly baseUnits: number;
+}
+
+/** Token buckets, plain and adaptive: the arithmetic of the ones in memory. */
+export class BucketFigures implements LimitFigures {
+  readonly script = BUCKET_SCRIPT;
+  readonly policy: readonly number[];
+  readonly answerLength = 4;
+  readonly #requests: number;
+  readonly #isAdaptive: boolean;
+  /** A tick in microseconds: a power of two, above 1 for large limits in long windows. */
+  readonly #tickMicros: number;
+  /** A token of the unreduced limit in units: as many as the window has ticks. */
+  readonly #token: number;
+  readonly #window: number;
+  #lastPrice: BucketPrice | undefined;
+
+  constructor({ requests, windowMs, isAdaptive }: RateLimitPolicy) {
+    this.#requests = requests;
+    this.#isAdaptive = isAdaptive;
+    const windowMicros = windowMs * 1000;
+    this.#tickMicros = 2 ** Math.max(0, Math.ceil(Math.log2((windowMicros * requests) / MOST_WINDOW_UNITS)));
+    this.#token = Math.ceil(windowMicros / this.#tickMicros);
+    this.#window = this.#token * requests;
+    this.policy = Object.freeze([requests, this.#window, this.#tickMicros, isAdaptive ? 1 : 0]);
+  }
+
+  price(cost: number, inForce: number): Price {
+    return this.#price(cost, inForce);
+  }
+
+  leasePrice(price: Price): readonly number[] {
+    return price.figures;
+  }
+
+  unused(price: Price, units: number): readonly number[] {
+    const [one = 0, base = 0] = price.figures;
+    return [units * one, units * base];
+  }
+
+  ticks(milliseconds: number): number {
+    // The script rounds the time down to a tick: one more, so that the span is never shorter than asked.
+    return Math.ceil((milliseconds * 1000) / this.#tickMicros) + 1;
+  }
+
+  readRun(reply: readonly number[], at: number, { cost, inForce }: Price): RunAnswer {
+    const price = this.#price(cost, inForce);
+    const [allowed = 0, debt = 0, unreduced = 0, held = 0] = reply.slice(at, at + this.answerLength);
+    const heldMs = this.#wholeMs(held * this.#requests);
+    return {
+      allowed,
+      unreduced,
+      heldMs,
+      admitted: (taken) => this.#decision(debt + taken * price.units, price, 0, false),
+      refused: (wasReduced) => {
+        const owed = debt + allowed * price.units;
+        return this.#decision(owed, price, this.#wholeMs(this.#missing(owed, price)) + heldMs, wasReduced);
+      },
+    };
+  }
+
+  rest(debt: number, price: Price): Rest {
+    return {
+      remaining: Math.floor((this.#window - debt) / this.#unitsOf(1, price.inForce)),
+      resetMs: this.#wholeMs(debt),
+    };
+  }
+
+  #decision(debt: number, price: BucketPrice, retryAfterMs: number, wasReduced: boolean): RateLimitDecision {
+    const one = price.cost === 1 ? price.units : this.#unitsOf(1, price.inForce);
+    return {
+      isAllowed: retryAfterMs === 0,
+      limit: this.#isAdaptive ? Math.max(1, Math.floor(price.inForce)) : this.#requests,
+      remaining: Math.floor((this.#window - debt) / one),
+      resetMs: this.#wholeMs(debt),
+      retryAfterMs,
+      wasReduced,
+    };
+  }
+
+  /** Units that must be refilled before a refused request fits. */
+  #missing(debt: number, price: BucketPrice): number {
+    // What costs more than a full bucket is never admitted; a window is as good an answer as any.
+    if (price.cost > this.#requests && !this.#isAdaptive) return this.#window;
+    return Math.max(1, debt + price.units - this.#window);
+  }
+
+  /** Nearly all requests cost the same: the last price is at hand. */
+  #price(cost: number, inForce: number): BucketPrice {
+    const last = this.#lastPrice;
+    if (last !== undefined && last.cost === cost && last.inForce === inForce) return last;
+    const units = this.#unitsOf(cost, inForce);
+    const baseUnits = cost > this.#requests ? this.#window + 1 : cost * this.#token;
+    const price = { cost, inForce, units, baseUnits, figures: [units, baseUnits] };
+    this.#lastPrice = price;
+    return price;
+  }
+
+  /**
+   * What a cost takes, in units. A request that costs more than the reduced limit is admitted when the
+   * bucket is full; it would otherwise be shut out for as long as the load lasts.
+   */
+  #unitsOf(cost: number, inForce: number): number {
+    if (!this.#isAdaptive) return Math.min(this.#window + 1, cost * this.#token);
+    return Math.min(this.#window, Math.ceil((cost * this.#window) / Math.max(1, inForce)));
+  }
+
+  #wholeMs(units: number): number {
+    return Math.ceil((Math.ceil(units / this.#requests) * this.#tickMicros) / 1000);
+  }
+}

@@ -1,0 +1,126 @@
+import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { Price } from "./figures.js";
+import type { Lease } from "./lease.js";
+
+/** Keys of a limit of which something is known here. */
+const MOST_KEYS = 10_000;
+/** Oldest keys that are looked at when one must go. */
+const MOST_LOOKED_AT = 8;
+/** Milliseconds over which the use of a key is measured. */
+const METER_MS = 100;
+
+/** A refusal that holds until a known moment, so that nobody needs to ask before. */
+export class Refusal {
+  readonly #price: Price;
+  readonly #decision: RateLimitDecision;
+  readonly #untilMs: number;
+  readonly #retryAtMs: number;
+  readonly #resetAtMs: number;
+
+  /**
+   * @param sentMs when it was asked: the moment of the decision is not before
+   * @param heldMs the refusal is good for no longer, because units that others hold may come back; 0: none are held
+   * @param leastMs the key is not asked for again before
+   */
+  constructor(price: Price, decision: RateLimitDecision, sentMs: number, heldMs: number, leastMs: number) {
+    const { retryAfterMs, resetMs } = decision;
+    this.#price = price;
+    this.#decision = decision;
+    this.#untilMs = sentMs + Math.max(leastMs, heldMs > 0 ? Math.min(heldMs, retryAfterMs) : retryAfterMs);
+    this.#retryAtMs = sentMs + Math.max(leastMs, retryAfterMs);
+    this.#resetAtMs = Math.max(this.#retryAtMs, sentMs + resetMs);
+  }
+
+  /** The refusal of a request that costs no less, with the times that are left; `undefined`: Redis must be asked. */
+  answer(cost: number, inForce: number, nowMs: number): RateLimitDecision | undefined {
+    // A limit that was raised since may admit it.
+    if (nowMs >= this.#untilMs || cost < this.#price.cost || inForce > this.#price.inForce) return undefined;
+    const resetMs = Math.ceil(this.#resetAtMs - nowMs);
+    // What costs more must wait longer; when all is there again is late enough.
+    const retryAfterMs = cost === this.#price.cost ? Math.ceil(this.#retryAtMs - nowMs) : resetMs;
+    return { ...this.#decision, resetMs, retryAfterMs };
+  }
+}
+
+/** A request that waits for a lease. */
+export interface WaitingRequest {
+  readonly cost: number;
+  readonly inForce: number;
+  resolve(decision: RateLimitDecision | Promise<RateLimitDecision>): void;
+  reject(error: unknown): void;
+}
+
+/** What this process knows of a key. */
+export class LocalKey {
+  refusal: Refusal | undefined;
+  lease: Lease | undefined;
+  /** Those that wait while a lease is on its way; `undefined` when none is. */
+  waiting: WaitingRequest[] | undefined;
+  /** No lease is asked for before: there was too little to grant one. */
+  noLeaseUntilMs = Number.NEGATIVE_INFINITY;
+  #periodMs = Number.NEGATIVE_INFINITY;
+  #used = 0;
+  #usedBefore = 0;
+
+  /** Counts the use of the key. */
+  use(cost: number, nowMs: number): void {
+    const sinceMs = nowMs - this.#periodMs;
+    if (sinceMs >= METER_MS) {
+      this.#usedBefore = sinceMs < 2 * METER_MS ? this.#used : 0;
+      this.#used = 0;
+      this.#periodMs = nowMs;
+    }
+    this.#used += cost;
+  }
+
+  /** About the units that were used in the last 100 ms. */
+  recentUse(nowMs: number): number {
+    const sinceMs = nowMs - this.#periodMs;
+    if (sinceMs >= 2 * METER_MS) return 0;
+    if (sinceMs >= METER_MS) return this.#used * (2 - sinceMs / METER_MS);
+    return this.#used + this.#usedBefore * (1 - sinceMs / METER_MS);
+  }
+
+  get isBusy(): boolean {
+    return this.lease !== undefined || this.waiting !== undefined;
+  }
+}
+
+/** A bounded table of keys; the oldest goes first. */
+export class LocalKeys {
+  readonly #keys = new Map<string, LocalKey>();
+
+  get(key: string): LocalKey | undefined {
+    return this.#keys.get(key);
+  }
+
+  /** The key's entry, made if need be; `undefined` when the table is full of keys that are in use. */
+  open(key: string): LocalKey | undefined {
+    const known = this.#keys.get(key);
+    if (known !== undefined) return known;
+    if (this.#keys.size >= MOST_KEYS && !this.#dropOldest()) return undefined;
+    const made = new LocalKey();
+    this.#keys.set(key, made);
+    return made;
+  }
+
+  /** Notes that a key is out, as the newest of the table. */
+  refuse(key: string, refusal: Refusal): void {
+    const local = this.open(key);
+    if (local === undefined) return;
+    local.refusal = refusal;
+    this.#keys.delete(key);
+    this.#keys.set(key, local);
+  }
+
+  #dropOldest(): boolean {
+    let looked = 0;
+    for (const [key, local] of this.#keys) {
+      this.#keys.delete(key);
+      if (!local.isBusy) return true;
+      this.#keys.set(key, local);
+      if (++looked === MOST_LOOKED_AT) return false;
+    }
+    return false;
+  }
+}

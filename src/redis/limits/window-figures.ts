@@ -1,0 +1,69 @@
+import type { RateLimitPolicy } from "../../rate-limit/store.js";
+import type { LimitFigures, Price, Rest, RunAnswer } from "./figures.js";
+import { WINDOW_SCRIPT } from "./window-script.js";
+
+/** Sliding windows: the script counts in cost units and microseconds. */
+export class WindowFigures implements LimitFigures {
+  readonly script = WINDOW_SCRIPT;
+  readonly policy: readonly number[];
+  readonly answerLength = 5;
+  readonly #requests: number;
+  readonly #windowMs: number;
+
+  constructor({ requests, windowMs }: RateLimitPolicy) {
+    this.#requests = requests;
+    this.#windowMs = Math.ceil(windowMs);
+    this.policy = Object.freeze([requests, Math.ceil(windowMs * 1000)]);
+  }
+
+  price(cost: number, inForce: number): Price {
+    return { cost, inForce, figures: [cost] };
+  }
+
+  leasePrice(): readonly number[] {
+    return [];
+  }
+
+  unused(_price: Price, units: number): readonly number[] {
+    return [units];
+  }
+
+  ticks(milliseconds: number): number {
+    return Math.ceil(milliseconds * 1000) + 1;
+  }
+
+  readRun(reply: readonly number[], at: number, { cost }: Price): RunAnswer {
+    const [allowed = 0, used = 0, wait = 0, reset = 0, held = 0] = reply.slice(at, at + this.answerLength);
+    const limit = this.#requests;
+    const resetMs = wholeMs(reset);
+    return {
+      allowed,
+      unreduced: 0,
+      heldMs: wholeMs(held),
+      admitted: (taken) => ({
+        isAllowed: true,
+        limit,
+        remaining: Math.max(0, limit - used - taken * cost),
+        resetMs,
+        retryAfterMs: 0,
+        wasReduced: false,
+      }),
+      refused: () => ({
+        isAllowed: false,
+        limit,
+        remaining: Math.max(0, limit - used - allowed * cost),
+        resetMs,
+        retryAfterMs: Math.max(1, wholeMs(wait)),
+        wasReduced: false,
+      }),
+    };
+  }
+
+  rest(used: number): Rest {
+    return { remaining: Math.max(0, this.#requests - used), resetMs: this.#windowMs };
+  }
+}
+
+function wholeMs(micros: number): number {
+  return Math.ceil(micros / 1000);
+}

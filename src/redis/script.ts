@@ -1,0 +1,12 @@
+import { createHash } from "node:crypto";
+
+/** A Lua script and the name under which Redis keeps it (its SHA-1, which is no matter of security here). */
+export interface Script {
+  readonly source: string;
+  readonly sha1: string;
+}
+
+/** A script, ready to be called by its hash. */
+export function defineScript(source: string): Script {
+  return Object.freeze({ source, sha1: createHash("sha1").update(source).digest("hex") });
+}

@@ -1,0 +1,168 @@
+import {
+  isSessionRecord,
+  type ListedSession,
+  type SaveOutcome,
+  type SessionRecord,
+  type SessionStore,
+  type SessionTimes,
+} from "../session/store.js";
+import type { RedisConnection } from "./connection.js";
+import { ADD_TO_INDEX, DELETE, READ_INDEX, SAVE, TOUCH } from "./session-scripts.js";
+
+/** What is read of a session, in this order. */
+const FIELDS = ["v", "d", "c", "u", "e", "f", "n"] as const;
+
+/** Sessions that are read at a time to list those of a user, so that a batch is answered within the deadline. */
+const LIST_BATCH = 100;
+
+/** How often a session may change hands while it is touched; more is no accident. */
+const MAX_ATTEMPTS = 16;
+
+/**
+ * Sessions in Redis: one key each, that expires when the session may be forgotten, and one index for
+ * each user who is logged in.
+ *
+ * A read, and nearly every write, is one round trip. Two or three are needed when a user logs in, and
+ * about once in an idle time.
+ */
+export class RedisSessions implements SessionStore {
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  async load(id: string): Promise<SessionRecord | undefined> {
+    const fields = await this.#connection.send((client) => client.hmget(this.#keyOf(id), ...FIELDS));
+    return recordOf(fields);
+  }
+
+  async save(id: string, record: SessionRecord, expectedVersion: number): Promise<SaveOutcome> {
+    const userId = record.userId ?? "";
+    const key = this.#keyOf(id);
+    const session = [
+      expectedVersion,
+      record.version,
+      JSON.stringify({ data: record.data, flashes: record.flashes }),
+      record.createdAt,
+      ...timesOf(record),
+      userId,
+    ];
+    // A new session is in no index yet: asking first would be a round trip for nothing.
+    const isNew = expectedVersion === 0 && userId !== "";
+    let outcome = isNew ? "index" : await this.#connection.run(SAVE, [key], [...session, 0]);
+    if (outcome === "index") {
+      const indexedUntil = await this.#addToIndex(userId, id, record);
+      outcome = await this.#connection.run(SAVE, [key], [...session, indexedUntil]);
+    }
+    if (outcome === "saved" || outcome === "conflict" || outcome === "gone") return outcome;
+    throw foreignAnswer();
+  }
+
+  async touch(id: string, times: SessionTimes): Promise<boolean> {
+    let userId = "";
+    let indexedUntil = 0;
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const args = [...timesOf(times), userId, indexedUntil];
+      const outcome = await this.#connection.run(TOUCH, [this.#keyOf(id)], args);
+      if (typeof outcome === "number") return outcome === 1;
+      if (typeof outcome !== "string") throw foreignAnswer();
+      userId = outcome;
+      indexedUntil = await this.#addToIndex(userId, id, times);
+    }
+    throw new Error(`the session went to another user during each of ${MAX_ATTEMPTS} attempts to touch it`);
+  }
+
+  async delete(id: string): Promise<void> {
+    const userId = await this.#connection.run(DELETE, [this.#keyOf(id)], []);
+    if (typeof userId !== "string" || userId === "") return;
+    // The session is gone: that its place in the index is not yet must not look like a failure. It is
+    // passed over when the index is read, and goes by itself.
+    await this.#connection.send((client) => client.zrem(this.#indexOf(userId), id)).catch(() => {});
+  }
+
+  async list(userId: string): Promise<readonly ListedSession[]> {
+    const ids = await this.#connection.run(READ_INDEX, [this.#indexOf(userId)], []);
+    if (!isListOfStrings(ids)) throw foreignAnswer();
+    const listed: ListedSession[] = [];
+    for (let start = 0; start < ids.length; start += LIST_BATCH) {
+      const batch = ids.slice(start, start + LIST_BATCH);
+      const records = await Promise.all(batch.map((id) => this.load(id)));
+      for (const [index, id] of batch.entries()) {
+        const record = records[index];
+        // What is not there may be about to be saved: only time takes it out of the index.
+        if (record?.userId === userId) listed.push({ id, record });
+      }
+    }
+    return listed;
+  }
+
+  /** @returns until when the session now is in the index */
+  async #addToIndex(userId: string, id: string, times: SessionTimes): Promise<number> {
+    const until = indexUntil(times);
+    await this.#connection.run(ADD_TO_INDEX, [this.#indexOf(userId)], [until, id]);
+    return until;
+  }
+
+  #keyOf(id: string): string {
+    return `${this.#connection.prefix}:session:{${id}}`;
+  }
+
+  #indexOf(userId: string): string {
+    return `${this.#connection.prefix}:session-user:{${userId}}`;
+  }
+}
+
+/** The times as whole milliseconds, as expiry in Redis wants them. */
+function timesOf({ lastUsedAt, expiresAt, forgetAt }: SessionTimes): [number, number, number] {
+  return [Math.ceil(lastUsedAt), Math.ceil(expiresAt), Math.ceil(forgetAt)];
+}
+
+/**
+ * Until when a session is put into the index: for a session with idle time, one idle time longer than
+ * it needs, so that the index need not be written at each use.
+ */
+function indexUntil(times: SessionTimes): number {
+  const [lastUsedAt, expiresAt, forgetAt] = timesOf(times);
+  return Math.max(forgetAt, Math.min(expiresAt, forgetAt + Math.max(0, forgetAt - lastUsedAt)));
+}
+
+/** What a key held, as a record; `undefined` for a key that does not exist. */
+function recordOf(fields: readonly (string | null)[]): SessionRecord | undefined {
+  const [version, content, createdAt, lastUsedAt, expiresAt, forgetAt, userId] = fields;
+  if (fields.every((field) => field === null)) return undefined;
+  const record: unknown = {
+    ...contentOf(content),
+    version: numberOf(version),
+    createdAt: numberOf(createdAt),
+    lastUsedAt: numberOf(lastUsedAt),
+    expiresAt: numberOf(expiresAt),
+    forgetAt: numberOf(forgetAt),
+    userId: userId ?? undefined,
+  };
+  if (!isSessionRecord(record)) throw new Error("a key of a session holds something else");
+  return record;
+}
+
+function contentOf(text: string | null | undefined): object {
+  try {
+    const content: unknown = JSON.parse(text ?? "");
+    return typeof content === "object" && content !== null ? content : {};
+  } catch {
+    // Not the parser's message: it quotes what is stored.
+    return {};
+  }
+}
+
+/** NaN, which no record may have, for what is no number. */
+function numberOf(text: string | null | undefined): number {
+  return text == null || text === "" ? Number.NaN : Number(text);
+}
+
+function isListOfStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry === "string");
+}
+
+function foreignAnswer(): Error {
+  return new Error("Redis answered with something else than the script does");
+}

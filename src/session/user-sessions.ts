@@ -1,0 +1,123 @@
+import type { Clock } from "../clock.js";
+import { ConfigError } from "../errors.js";
+import type { Lifetimes } from "./lifetimes.js";
+import { SignedIds } from "./signed-id.js";
+import type { ListedSession, SafeSessionStore } from "./store.js";
+
+/** A session of a user, as `app.sessions.list` tells it. Times are milliseconds since 1970. */
+export interface SessionSummary {
+  /**
+   * What `revoke` takes. It is not the id in the cookie and cannot be turned into it, so it may be
+   * shown to the user.
+   */
+  readonly id: string;
+  /** When the session began, or was last regenerated. */
+  readonly createdAt: number;
+  /** When it was last used; with an `idleTimeout` exact to a tenth of that, else when it was last saved. */
+  readonly lastUsedAt: number;
+  /** The end of the session, however much it is used. */
+  readonly expiresAt: number;
+}
+
+/** Options of `revokeAll`. */
+export interface RevokeAllOptions {
+  /** A session to leave alone: `request.session.id`, or an `id` that `list` gave. */
+  readonly except?: string | undefined;
+}
+
+/** Ids of sessions, in the cookie and in stores: 256 bits, base64url. */
+const ID_PATTERN = /^[\w-]{43}$/;
+
+/**
+ * The sessions of users that are kept in a store: to show them, and to end them from elsewhere.
+ *
+ * Whose session it is says the value under `userKey` (by default `session.set("userId", ...)`). A
+ * revoked session is gone at once for every machine, and a request that has it open cannot save it
+ * again. A login or a `regenerate` whose response is still on its way makes a session that is not
+ * there yet, and that a revocation at that moment does not see.
+ *
+ * @example
+ * ```ts
+ * app.post("/password", async (request) => {
+ *   await changePassword(request);
+ *   const ended = await app.sessions.revokeAll("u1", { except: request.session.id });
+ *   return { ended };
+ * });
+ * ```
+ */
+export class UserSessions {
+  readonly #store: SafeSessionStore;
+  readonly #lifetimes: Lifetimes;
+  readonly #clock: Clock;
+
+  constructor(store: SafeSessionStore, lifetimes: Lifetimes, clock: Clock) {
+    this.#store = store;
+    this.#lifetimes = lifetimes;
+    this.#clock = clock;
+  }
+
+  /**
+   * The sessions of a user that are open now, the last used first.
+   *
+   * @throws ConfigError when the store cannot list by user
+   * @throws StoreUnavailableError when the store fails
+   */
+  async list(userId: string | number): Promise<readonly SessionSummary[]> {
+    const now = this.#clock.wallMs();
+    const sessions = (await this.#listOf(userId)).filter(
+      ({ record }) => this.#lifetimes.ending(record, now) === undefined,
+    );
+    return sessions.map(summaryOf).sort((one, other) => other.lastUsedAt - one.lastUsedAt);
+  }
+
+  /**
+   * Ends one session.
+   *
+   * Whoever has an id can end that session: before a user's wish is carried out, see that the id is among
+   * those that `list` gives for this user.
+   *
+   * @param id of `list`
+   * @returns whether there was such a session
+   * @throws StoreUnavailableError when the store fails; the session may then be open still
+   */
+  async revoke(id: string): Promise<boolean> {
+    // Such ids come from requests: what cannot be one is not put before the store.
+    if (!ID_PATTERN.test(id)) return false;
+    const record = await this.#store.load(id);
+    if (record === undefined) return false;
+    await this.#store.delete(id);
+    return true;
+  }
+
+  /**
+   * Ends all sessions of a user, or all but one.
+   *
+   * @returns how many were ended
+   * @throws ConfigError when the store cannot list by user
+   * @throws StoreUnavailableError when the store fails; some sessions may then be open still
+   */
+  async revokeAll(userId: string | number, { except }: RevokeAllOptions = {}): Promise<number> {
+    const kept = except === undefined ? [] : [except, SignedIds.storeIdOf(except)];
+    const ended = (await this.#listOf(userId)).filter(({ id }) => !kept.includes(id));
+    await Promise.all(ended.map(({ id }) => this.#store.delete(id)));
+    return ended.length;
+  }
+
+  async #listOf(userId: string | number): Promise<readonly ListedSession[]> {
+    const { list } = this.#store;
+    if (list === undefined) {
+      throw new ConfigError({
+        code: "CELLO_CONFLICT",
+        subject: "SessionConfig",
+        field: "store",
+        problem: "cannot list sessions by user",
+        mend: "give a store that has list(userId), such as MemorySessionStore or RedisStore",
+      });
+    }
+    return list(String(userId));
+  }
+}
+
+function summaryOf({ id, record }: ListedSession): SessionSummary {
+  return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };
+}

@@ -1,0 +1,238 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { RedisConnection, RedisDeadlineError, RedisUnavailableError } from "../../src/redis/connection.js";
+import { Fleet } from "../../src/redis/fleet.js";
+import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
+import { defineScript } from "../../src/redis/script.js";
+import { expectSurvival } from "../hostile/survival.js";
+import {
+  type CutableProxy,
+  cutableProxy,
+  freePort,
+  type RedisServer,
+  startCluster,
+  startRedis,
+  startSentinel,
+} from "./server.js";
+
+expectSurvival();
+
+const ECHO = defineScript("return ARGV[1]");
+let redis: RedisServer;
+const opened: { close(): unknown }[] = [];
+
+beforeAll(async () => {
+  redis = await startRedis();
+});
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+afterAll(() => redis.stop());
+
+function connect(options: RedisStoreOptions): RedisConnection {
+  const connection = new RedisConnection(readRedisOptions(options));
+  opened.push(connection);
+  return connection;
+}
+
+async function throughProxy(): Promise<{ connection: RedisConnection; proxy: CutableProxy }> {
+  const proxy = await cutableProxy(redis.port);
+  opened.push(proxy);
+  const connection = connect({ url: `redis://127.0.0.1:${proxy.port}` });
+  await connection.open(2000);
+  return { connection, proxy };
+}
+
+async function timeOf(action: Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await action.catch(() => {});
+  return performance.now() - start;
+}
+
+describe("a connection", () => {
+  it("answers the first command, sent before it is connected", async () => {
+    expect(await connect({ url: redis.url, deadline: 1000 }).run(ECHO, [], ["first"])).toBe("first");
+  });
+
+  it("loads a script that the server has forgotten", async () => {
+    const connection = connect({ url: redis.url });
+    await connection.open(2000);
+    expect(await connection.run(ECHO, [], ["one"])).toBe("one");
+    await redis.command("SCRIPT", "FLUSH");
+    expect(await Promise.all(["two", "three"].map((word) => connection.run(ECHO, [], [word])))).toEqual([
+      "two",
+      "three",
+    ]);
+    expect(await redis.command("SCRIPT", "EXISTS", ECHO.sha1)).toBe("*1\r\n:1");
+  });
+
+  it("waits for one deadline when nothing answers, and not at all after that", async () => {
+    const { connection, proxy } = await throughProxy();
+    proxy.cut();
+    await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(RedisDeadlineError);
+    const times = await Promise.all(Array.from({ length: 20 }, () => timeOf(connection.run(ECHO, [], ["x"]))));
+    expect(Math.max(...times)).toBeLessThan(30);
+    await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow("did not answer within 50 ms");
+  });
+
+  it("says why there is no connection, and waits no longer than a deadline for the first", async () => {
+    const port = await freePort();
+    const connection = connect({ url: `redis://127.0.0.1:${port}` });
+    expect(await timeOf(connection.run(ECHO, [], ["x"]))).toBeLessThan(200);
+    await wait(100);
+    await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(`ECONNREFUSED 127.0.0.1:${port}`);
+    expect(await connection.open(50)).toBe(false);
+  });
+
+  it("finds a server that comes after it", async () => {
+    const port = await freePort();
+    const connection = connect({ url: `redis://127.0.0.1:${port}` });
+    await connection.run(ECHO, [], ["x"]).catch(() => {});
+    const late = await startRedis({ port });
+    opened.push({ close: () => late.stop() });
+    const startMs = performance.now();
+    await vi.waitFor(() => connection.run(ECHO, [], ["here"]), { timeout: 5000, interval: 10 });
+    expect(performance.now() - startMs).toBeLessThan(2000);
+  });
+
+  it("does not carry out later what it told as failed", async () => {
+    const port = await freePort();
+    const connection = connect({ url: `redis://127.0.0.1:${port}` });
+    await expect(connection.send((client) => client.set("late", "1"))).rejects.toThrow();
+    const late = await startRedis({ port });
+    opened.push({ close: () => late.stop() });
+    await vi.waitFor(() => connection.run(ECHO, [], ["x"]), { timeout: 5000, interval: 20 });
+    expect(await late.command("EXISTS", "late")).toBe(":0");
+  });
+
+  it("is not down for an error that Redis answered", async () => {
+    const connection = connect({ url: redis.url });
+    await connection.open(2000);
+    const wrong = defineScript("return redis.call('NOSUCHCOMMAND')");
+    for (let count = 0; count < 10; count++) await expect(connection.run(wrong, [], [])).rejects.toThrow(/Unknown/);
+    expect(await connection.run(ECHO, [], ["x"])).toBe("x");
+  });
+
+  it("refuses at once when it is closed, however often that is", async () => {
+    const connection = connect({ url: redis.url });
+    await connection.open(2000);
+    await connection.close();
+    await connection.close();
+    await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(RedisUnavailableError);
+    expect(await timeOf(connection.run(ECHO, [], ["x"]))).toBeLessThan(20);
+  });
+
+  it("uses a client of the application, connects a lazy one, and leaves it open", async () => {
+    const client = new Redis(redis.url, { lazyConnect: true, protocol: 2 });
+    opened.push({ close: () => client.disconnect() });
+    const connection = connect({ client });
+    expect(await connection.open(2000)).toBe(true);
+    expect(await connection.run(ECHO, [], ["x"])).toBe("x");
+    await connection.close();
+    expect(await client.ping()).toBe("PONG");
+  });
+});
+
+it("finds the primary that Sentinels watch", async () => {
+  const sentinel = await startSentinel(redis.port);
+  opened.push({ close: () => sentinel.stop() });
+  const sentinels = [{ host: "127.0.0.1", port: sentinel.port }];
+  const connection = connect({ sentinel: { name: "primary", sentinels } });
+  expect(await connection.open(5000)).toBe(true);
+  expect(await connection.run(ECHO, [], ["x"])).toBe("x");
+  const connected = new Promise<void>((resolve) => {
+    void connection.subscribe("news", { onMessage: () => {}, onConnected: resolve });
+  });
+  await connected;
+});
+
+describe("a subscription", () => {
+  it("hears again after a silent cut, and says from when on", async () => {
+    const { connection, proxy } = await throughProxy();
+    const heard: string[] = [];
+    let connected = 0;
+    await connection.subscribe("news", {
+      onMessage: (message) => heard.push(message),
+      onConnected: () => {
+        connected++;
+      },
+    });
+    await vi.waitFor(() => expect(connected).toBe(1), { timeout: 3000 });
+    await redis.command("PUBLISH", "news", "one");
+    await vi.waitFor(() => expect(heard).toEqual(["one"]));
+    // So short that no command of anybody fails: only a sign of life can find out.
+    proxy.cut();
+    await redis.command("PUBLISH", "news", "lost");
+    await wait(1100);
+    proxy.heal();
+    await vi.waitFor(() => expect(connected).toBe(2), { timeout: 5000 });
+    await redis.command("PUBLISH", "news", "two");
+    await vi.waitFor(() => expect(heard).toEqual(["one", "two"]));
+  });
+});
+
+describe("a fleet", () => {
+  it("counts the processes that give signs of life, and notices who signs off", async () => {
+    let nowMs = 0;
+    const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
+    const connection = connect({ url: redis.url, prefix: "fleet-test" });
+    await connection.open(2000);
+    const fleets = Array.from({ length: 3 }, () => new Fleet(connection, clock));
+    for (const fleet of fleets) fleet.start();
+    for (const fleet of fleets) await fleet.beat();
+    const [first, second, third] = fleets;
+    expect(third?.processes).toBe(3);
+    await third?.close();
+    await first?.beat();
+    // A Redis that lost its memory would say the same: the share grows only when it lasts.
+    nowMs += 2999;
+    await first?.beat();
+    expect(first?.processes).toBe(3);
+    nowMs += 1;
+    await first?.beat();
+    expect(first?.processes).toBe(2);
+    await first?.close();
+    await second?.close();
+    expect(await redis.command("ZCARD", "fleet-test:fleet")).toBe(":0");
+  });
+
+  it("keeps the last count while Redis is away", async () => {
+    const { connection, proxy } = await throughProxy();
+    const fleets = [new Fleet(connection), new Fleet(connection)] as const;
+    for (const fleet of fleets) await fleet.beat();
+    expect(fleets[1].processes).toBe(2);
+    proxy.cut();
+    await fleets[1].beat();
+    expect(fleets[1].processes).toBe(2);
+  });
+});
+
+describe("a Cluster", () => {
+  it("runs scripts and hears messages, also when a node dies", async () => {
+    const cluster = await startCluster();
+    opened.push(cluster.nodes[0] === undefined ? { close() {} } : { close: () => cluster.stop() });
+    const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
+    const connection = connect({ cluster: nodes });
+    expect(await connection.open(5000)).toBe(true);
+    const heard: string[] = [];
+    let connected = 0;
+    await connection.subscribe("news", {
+      onMessage: (message) => heard.push(message),
+      onConnected: () => {
+        connected++;
+      },
+    });
+    await vi.waitFor(() => expect(connected).toBe(1), { timeout: 5000 });
+    const keys = Array.from({ length: 50 }, (_, index) => `{${index}}`);
+    const SET = defineScript("redis.call('SET', KEYS[1], ARGV[1]) return redis.call('GET', KEYS[1])");
+    const answers = await Promise.all(keys.map((key, index) => connection.run(SET, [key], [index])));
+    expect(answers).toEqual(keys.map((_, index) => String(index)));
+    await cluster.nodes[1]?.command("PUBLISH", "news", "one");
+    await vi.waitFor(() => expect(heard).toEqual(["one"]));
+
+    await cluster.nodes[2]?.kill("SIGKILL");
+    const times = await Promise.all(keys.map((key) => timeOf(connection.run(SET, [key], [1]))));
+    expect(Math.max(...times)).toBeLessThan(250);
+  });
+});
