@@ -84,7 +84,7 @@ export class RedisConnection {
     };
     client.on("ready", this.#onReady);
     // What is emitted without a listener, ioredis prints; failures are told by the commands that meet them.
-    if (ownsClient) client.on("error", (error: Error) => (this.#lastError = error));
+    if (ownsClient) client.on("error", (error: Error) => (this.#lastError = withoutCommand(error)));
   }
 
   /**
@@ -195,6 +195,7 @@ export class RedisConnection {
 
   /** Says in a line what a lost connection means; ioredis speaks of its retries. */
   #explain(error: unknown): unknown {
+    withoutCommand(error);
     if (this.#client.status === "ready" && error !== undefined) return error;
     const reason = this.#lastError === undefined ? "" : `: ${this.#lastError.message}`;
     return new RedisUnavailableError(`no connection to Redis${reason}`, { cause: error ?? this.#lastError });
@@ -215,7 +216,8 @@ export class RedisConnection {
 
   /** One PING that closes the breaker, or another later. */
   async #try(): Promise<void> {
-    if (this.#isTrying || this.#isClosed) return;
+    // Before the first connection a trial could only wait for it, and be kept in memory: `#onReady` makes one then.
+    if (this.#isTrying || this.#isClosed || !this.#wasReady) return;
     this.#isTrying = true;
     try {
       await this.#breaker.execute(() => this.#attempt((client) => client.ping()));
@@ -232,6 +234,12 @@ export class RedisConnection {
 /** An error that Redis answered shows that Redis is there. */
 function isOutage(error: Error): boolean {
   return error.name !== "ReplyError";
+}
+
+/** ioredis hangs the command with its arguments on errors: the data of a session, or a password. */
+function withoutCommand<Thrown>(error: Thrown): Thrown {
+  if (error instanceof Error) Reflect.deleteProperty(error, "command");
+  return error;
 }
 
 async function runScript(

@@ -52,6 +52,7 @@ export class RedisRevocations implements RevocationList {
   /** Something is known here that Redis may not know. */
   #mustPush = false;
   #isCurrent = false;
+  #currentUntilMs = Number.NEGATIVE_INFINITY;
   #failure: string | undefined;
   #opening: Promise<void> | undefined;
   /** Ends the waiting of `open`. */
@@ -70,9 +71,12 @@ export class RedisRevocations implements RevocationList {
     this.#copy = new MemoryRevocationList({ clock: this.#clock, maxEntries: options.maxEntries ?? 1_000_000 });
   }
 
-  /** Whether Redis has been heard of within the last second. A field, because every request asks. */
+  /**
+   * Whether Redis has been heard of within the last second. The clock says so: after a standstill of the
+   * process, requests that wait are served before timers.
+   */
   get isCurrent(): boolean {
-    return this.#isCurrent;
+    return this.#isCurrent && systemClock.monotonicMs() < this.#currentUntilMs;
   }
 
   get failure(): string | undefined {
@@ -252,6 +256,7 @@ export class RedisRevocations implements RevocationList {
 
   #heard(): void {
     if (this.#isClosed) return;
+    this.#currentUntilMs = systemClock.monotonicMs() + CURRENT_MS;
     if (this.#expiry === undefined) {
       this.#expiry = setTimeout(() => this.#setCurrent(false), CURRENT_MS).unref();
     } else {

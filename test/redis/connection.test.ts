@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { inspect } from "node:util";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { RedisConnection, RedisDeadlineError, RedisUnavailableError } from "../../src/redis/connection.js";
@@ -53,6 +54,15 @@ async function timeOf(action: Promise<unknown>): Promise<number> {
 describe("a connection", () => {
   it("answers the first command, sent before it is connected", async () => {
     expect(await connect({ url: redis.url, deadline: 1000 }).run(ECHO, [], ["first"])).toBe("first");
+  });
+
+  it("rejects without the arguments of the command, which may be the data of a session", async () => {
+    const failing = defineScript("return redis.error_reply('OOM no memory')");
+    const error: unknown = await connect({ url: redis.url, deadline: 1000 })
+      .run(failing, [], ["private"])
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ message: expect.stringContaining("OOM") });
+    expect(inspect(error, { depth: null })).not.toContain("private");
   });
 
   it("loads a script that the server has forgotten", async () => {
