@@ -7,12 +7,12 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^cello$/, replacement: source("index.ts") },
-      { find: /^cello\/(jws|redis|testing)$/, replacement: source("$1/index.ts") },
+      { find: /^cello\/(jws|metrics|redis|testing)$/, replacement: source("$1/index.ts") },
       { find: /^cello\/(fastify|express|hono|fetch)$/, replacement: source("adapters/$1/index.ts") },
     ],
   },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+    include: ["src/**/*.test.ts", "test/**/*.test.ts", "lab/**/*.test.ts"],
     environment: "node",
     testTimeout: 20_000,
   },

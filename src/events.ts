@@ -48,17 +48,37 @@ export interface SecurityEvents {
     /** `true`: the limit only counts and the request went on. */
     readonly dryRun: boolean;
   };
+  "ratelimit.shed": RequestEvent & {
+    /** The `name` of the limit. */
+    readonly name: string;
+    readonly priority: "critical" | "normal" | "background";
+    /** Requests in progress that were let in at that moment. */
+    readonly limit: number;
+    /** `true`: the limit only counts and the request went on. */
+    readonly dryRun: boolean;
+  };
   "ratelimit.adapted": {
     readonly name: string;
     readonly limit: number;
     readonly previousLimit: number;
-    readonly reason: "cpu" | "memory" | "latency" | "recovery";
+    /** Which signal moved the limit. */
+    readonly reason: "cpu" | "event-loop" | "memory" | "latency" | "shedding" | "recovery";
     /** CPU use of this process, 0 to 1 of what it may use. */
     readonly cpu: number;
+    /** Share of time in which the event loop did not sleep, 0 to 1. */
+    readonly eventLoopUtilization: number;
+    /** How late the event loop is, in milliseconds. */
+    readonly eventLoopDelayMs: number;
     /** Memory in use, 0 to 1 of its limit. */
     readonly memory: number;
     /** 95th percentile of the last second's latencies, in milliseconds. */
     readonly latencyMs: number;
+    /** Requests that have come and are not answered yet. */
+    readonly inFlight: number;
+    /** Milliseconds that the event loop needs for the requests in flight. */
+    readonly backlogMs: number;
+    /** Share of the last second's requests that `maxConcurrency` had no place for, 0 to 1. */
+    readonly shedShare: number;
   };
   "session.created": RequestEvent;
   "session.regenerated": RequestEvent;
@@ -88,6 +108,14 @@ export class EventHub {
     const listeners: SecurityEventListener<Name>[] = this.#listeners[name] ?? [];
     listeners.push(listener);
     Object.assign(this.#listeners, { [name]: listeners });
+  }
+
+  /** Removes a listener; when it is the last, the event is not even built any more. */
+  off<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
+    const listeners: SecurityEventListener<Name>[] = this.#listeners[name] ?? [];
+    // A new list: the old one may be being told of an event.
+    const left = listeners.filter((other) => other !== listener);
+    Object.assign(this.#listeners, { [name]: left.length === 0 ? undefined : left });
   }
 
   /** Whether anybody listens: a caller on the hot path asks before it builds the event. */

@@ -46,9 +46,13 @@ export class PathPatterns {
   }
 }
 
-/** Reads an `exclude` field: a list of paths that begin with `/`, with `*` only at the end. */
-export function readPathPatterns(fields: ConfigFields, field: string): PathPatterns {
-  const patterns = fields.strings(field) ?? Object.freeze([]);
+/**
+ * Reads an `exclude` field: a list of paths that begin with `/`, with `*` only at the end.
+ *
+ * @param fallback the list when the field is not given
+ */
+export function readPathPatterns(fields: ConfigFields, field: string, fallback: readonly string[] = []): PathPatterns {
+  const patterns = fields.strings(field) ?? Object.freeze([...fallback]);
   for (const pattern of patterns) {
     if (!pattern.startsWith("/") && pattern !== "*") {
       fields.fail(

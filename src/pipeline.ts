@@ -1,9 +1,10 @@
 import type { TokenRejection } from "./events.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
 import type { Refusal } from "./problem.js";
-import { mergeOutcomes, type RateLimitOutcome, type RateLimitStep } from "./rate-limit/step.js";
+import { giveBackOutcome, mergeOutcomes, type RateLimitOutcome, type RateLimitStep } from "./rate-limit/step.js";
 import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
+import { SHED } from "./shedding/load-shedder.js";
 
 /** What a step says: `undefined` lets the request pass. A promise only where a store must be asked. */
 export type StepResult = Refusal | undefined | Promise<Refusal | undefined>;
@@ -43,8 +44,29 @@ export function admit(steps: readonly Step[], request: SecuredRequest, from = 0)
   return undefined;
 }
 
+/**
+ * The client's own limits come before the places that all clients share, so that it is the greedy who
+ * are refused; but no store is asked for a request that has no place.
+ */
 function limitClient(request: SecuredRequest): StepResult {
-  return checkLimits(request, request.route.clientLimits, undefined);
+  const { clientLimits, shedders, shedsBeforeLimits } = request.route;
+  if (shedders.length === 0) return checkLimits(request, clientLimits, undefined);
+  if (shedsBeforeLimits) return shed(request) ?? checkLimits(request, clientLimits, undefined);
+  return checkLimits(request, clientLimits, undefined) ?? shed(request);
+}
+
+/** Refuses a request that there is no place for, and gives it one otherwise. */
+function shed(request: SecuredRequest): Refusal | undefined {
+  const { shedders } = request.route;
+  for (const shedder of shedders) {
+    if (!shedder.refuses(request.exchange, request)) continue;
+    // Refused requests use nothing up.
+    if (request.limits !== undefined) request.limits = giveBackOutcome(request.limits);
+    return SHED;
+  }
+  const only = shedders.length === 1 ? shedders[0] : undefined;
+  request.enter(only?.gates ?? shedders.map(({ gate }) => gate));
+  return undefined;
 }
 
 function limitIdentity(request: SecuredRequest): StepResult {

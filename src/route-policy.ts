@@ -7,6 +7,7 @@ import type { Refusal } from "./problem.js";
 import { RateLimitConfig } from "./rate-limit/config.js";
 import { RateLimitStep } from "./rate-limit/step.js";
 import type { SecurityPolicy } from "./security-policy.js";
+import type { LoadShedder } from "./shedding/load-shedder.js";
 
 /** What a route may say about its own protection; every field adds to or overrides the app's. */
 export interface RouteSecurityOptions {
@@ -83,6 +84,9 @@ export interface RoutePolicy {
   /** Paths that need no token, where the path decides and not the route alone. */
   readonly excludedPaths: PathPatterns | undefined;
   readonly clientLimits: RateLimitStep;
+  /** Whether the client's limits ask a store: then a request that finds no place is refused before. */
+  readonly shedsBeforeLimits: boolean;
+  readonly shedders: readonly LoadShedder[];
   readonly identityLimits: RateLimitStep;
   readonly csrf: "always" | "with-cookie" | "never";
   readonly scopes: readonly string[];
@@ -191,6 +195,7 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
   requireEnabled(security, route, name);
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
   const headers = compileHeaders(security, route);
+  const clientLimits = new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client"));
   const contestedFields = new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]);
   return Object.freeze({
     headers,
@@ -198,7 +203,9 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
     contestedFields,
     contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
     ...compileAuthentication(security, route, place),
-    clientLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client")),
+    clientLimits,
+    shedsBeforeLimits: clientLimits.asksStores,
+    shedders: Object.freeze(limits.flatMap(({ shedder }) => shedder ?? [])),
     identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
     csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
     scopes: route.scopes,

@@ -4,10 +4,12 @@ import { createNonce } from "./headers/csp/nonce.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
 import type { JwtClaims } from "./jwt/claims.js";
 import { decodePath } from "./path-patterns.js";
+import type { Refusal } from "./problem.js";
 import type { RateLimitOutcome, RateLimitState } from "./rate-limit/step.js";
 import type { RoutePolicy } from "./route-policy.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import type { Session } from "./session/session.js";
+import type { ConcurrencyGate } from "./shedding/gate.js";
 
 /** What the security layer adds to the request of every host. */
 export interface SecuredRequestFields {
@@ -38,6 +40,11 @@ export class SecuredRequest implements SecuredRequestFields {
   openedSession: Session | undefined = undefined;
   /** When the request arrived, in milliseconds of the monotonic clock; 0 when nobody measures. */
   readonly arrivedAtMs: number;
+  /** Whether the pipeline refused it. */
+  isRefused = false;
+  #isPresent: boolean;
+  #gates: readonly ConcurrencyGate[] | undefined = undefined;
+  #turn = 0;
   #nonce: string | undefined = undefined;
 
   constructor(
@@ -45,7 +52,45 @@ export class SecuredRequest implements SecuredRequestFields {
     readonly route: RoutePolicy,
     readonly exchange: Exchange,
   ) {
-    this.arrivedAtMs = security.rateLimits.isAdaptive ? security.clock.monotonicMs() : 0;
+    this.#isPresent = security.rateLimits.isAdaptive;
+    this.arrivedAtMs = this.#isPresent ? security.load.arrive() : 0;
+  }
+
+  /** What the pipeline decided. */
+  decided<Decision extends Refusal | undefined>(refusal: Decision): Decision {
+    this.isRefused = refusal !== undefined;
+    return refusal;
+  }
+
+  /**
+   * The head of the answer is written, or the connection was closed before: the request is no longer
+   * in progress. At the head and not at the end, because a stream of events may last for days. Only
+   * the first call counts.
+   */
+  leave(isAnswered: boolean): void {
+    if (!this.#isPresent) return;
+    this.#isPresent = false;
+    const { load, clock } = this.security;
+    const nowMs = clock.monotonicMs();
+    const latencyMs = this.#latencyMs(isAnswered, nowMs);
+    load.depart(latencyMs, nowMs);
+    if (this.#gates === undefined) return;
+    for (const gate of this.#gates) gate.leave(this.#turn, latencyMs);
+  }
+
+  /** NaN for what says nothing of the load. */
+  #latencyMs(isAnswered: boolean, nowMs: number): number {
+    if (this.isRefused) return Number.NaN;
+    const latencyMs = nowMs - this.arrivedAtMs;
+    // Who gave up would have waited longer: that counts where it is long already, and a short wait says nothing.
+    return isAnswered || latencyMs > this.security.load.latencyMs ? latencyMs : Number.NaN;
+  }
+
+  /** Takes a place at each gate; given back by {@link leave}. */
+  enter(gates: readonly ConcurrencyGate[]): void {
+    this.#gates = gates;
+    this.#turn = this.security.load.turns.number;
+    for (const gate of gates) gate.enter();
   }
 
   /** The path as the router sees it; `undefined` when it cannot be decoded. */

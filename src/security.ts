@@ -155,8 +155,9 @@ export class Security implements SecurityPolicy {
     return this.sessions.users;
   }
 
-  /** Closes the stores. */
+  /** Closes the stores, and ends the watch of the load. */
   async close(): Promise<void> {
+    this.load.stop();
     await this.sessions?.close();
     await this.rateLimits.close();
     await this.jwt?.close();
@@ -187,9 +188,13 @@ export class Security implements SecurityPolicy {
   admit(request: SecuredRequest): StepResult {
     try {
       const result = admit(this.#steps, request);
-      return result instanceof Promise ? result.catch(refuseWithoutStore) : result;
+      if (!(result instanceof Promise)) {
+        if (result !== undefined) this.load.turns.noteRefusal();
+        return request.decided(result);
+      }
+      return result.catch(refuseWithoutStore).then((refusal) => request.decided(refusal));
     } catch (error) {
-      return refuseWithoutStore(error);
+      return request.decided(refuseWithoutStore(error));
     }
   }
 

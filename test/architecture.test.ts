@@ -30,7 +30,7 @@ const spineFiles = [
 ];
 const policyFiles = ["security.ts", "security-policy.ts", "route-policy.ts", "secured-request.ts", "response-head.ts"];
 const appFiles = ["app.ts", "app-types.ts"];
-const features = ["jws", "jwt", "session", "csrf", "headers", "rate-limit", "load", "client-address"];
+const features = ["jws", "jwt", "session", "csrf", "headers", "rate-limit", "shedding", "load", "client-address"];
 
 const featureReason = "a feature stands alone on the spine, so that it can be read, tested and removed alone";
 const adapterReason =
@@ -49,7 +49,8 @@ const layers: Record<string, Layer> = {
   headers: feature(["structured-headers", "csp_evaluator"]),
   load: feature([]),
   "client-address": feature(["ipaddr.js"]),
-  "rate-limit": feature(["structured-headers"], "load", "client-address"),
+  shedding: feature([], "load"),
+  "rate-limit": feature(["structured-headers"], "load", "client-address", "shedding"),
   pipeline: {
     mayImport: ["spine", "policy", ...features],
     packages: [],
@@ -82,6 +83,12 @@ const layers: Record<string, Layer> = {
     mayImport: ["spine", "session", "rate-limit", "jwt"],
     packages: ["ioredis", "cockatiel"],
     reason: "a store implements the features' store interfaces and knows nothing above them",
+  },
+  metrics: {
+    mayImport: ["spine", "policy"],
+    mayNameTypesOf: ["rate-limit", "load"],
+    packages: ["@opentelemetry/api"],
+    reason: "metrics look at the policy from above, through its events and its load, and nothing knows of them",
   },
   testing: {
     mayImport: ["spine", "session", "rate-limit", "jwt"],
@@ -199,6 +206,13 @@ describe("the arrows between the parts of src/", () => {
     ["rate-limit/x.ts", 'import { x } from "../redis/fleet.js";', "rate-limit may not import redis"],
     ["session/x.ts", 'import { Redis } from "ioredis";', "session may not import the package ioredis"],
     ["redis/x.ts", 'import { x } from "../app.js";', "redis may not import app"],
+    ["metrics/x.ts", 'import { x } from "../rate-limit/limiter.js";', "metrics may not import rate-limit"],
+    ["security.ts", 'import { x } from "./metrics/record.js";', "policy may not import metrics"],
+    [
+      "load/x.ts",
+      'import { metrics } from "@opentelemetry/api";',
+      "load may not import the package @opentelemetry/api",
+    ],
     ["misc.ts", "", "belongs to no layer"],
     ["utils/text.ts", "", "belongs to no layer"],
   ])("refuses in %s: %s", (path, text, message) => {

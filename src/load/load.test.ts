@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CpuMeter } from "./cpu.js";
+import { EventLoopTurns } from "./event-loop-turns.js";
 import { LatencyHistogram } from "./latency.js";
 import { memoryLimits, memoryShare, processMemory } from "./memory.js";
 import { LoadMonitor } from "./snapshot.js";
@@ -74,6 +75,8 @@ describe("LoadMonitor", () => {
   it("samples at most every 100 ms and evens out the CPU", () => {
     let nowMs = 0;
     let cpuMs = 0;
+    let activeMs = 0;
+    let started = 0;
     let reads = 0;
     const monitor = new LoadMonitor({
       clock: { wallMs: () => 0, monotonicMs: () => nowMs },
@@ -84,19 +87,43 @@ describe("LoadMonitor", () => {
         return { residentBytes: 50, heapBytes: 10 };
       },
       memoryLimits: { residentBytes: 100, heapBytes: 100 },
+      readLoopTime: () => ({ active: activeMs, idle: nowMs - activeMs }),
+      delays: { start: () => started++, stop: () => started--, take: () => 4 },
+      turns: new EventLoopTurns(
+        () => 0,
+        (callback) => callback(),
+      ),
     });
-    monitor.record(20);
+    expect(monitor.arrive()).toBe(0);
+    monitor.depart(20, 0);
+    monitor.arrive();
     nowMs = 99;
-    expect(monitor.snapshot()).toEqual({ cpu: 0, memory: 0.5, latencyMs: 0 });
+    expect(monitor.snapshot()).toEqual({
+      cpu: 0,
+      eventLoopUtilization: 0,
+      eventLoopDelayMs: 0,
+      memory: 0.5,
+      latencyMs: 0,
+      inFlight: 0,
+      backlogMs: 0,
+    });
     expect(reads).toBe(1);
     nowMs = 100;
     cpuMs = 100;
+    activeMs = 50;
     const first = monitor.snapshot();
+    expect(first).toMatchObject({ inFlight: 1, backlogMs: 0 });
+    expect(first.eventLoopUtilization).toBeCloseTo(0.2);
+    expect(first.eventLoopDelayMs).toBeCloseTo(1.6);
     expect(first.cpu).toBeCloseTo(0.4);
     expect(first.latencyMs).toBeGreaterThan(19);
     expect(monitor.snapshot()).toBe(first);
     nowMs = 5000;
     expect(monitor.snapshot()).toMatchObject({ cpu: 0, latencyMs: 0 });
+    expect(started).toBe(1);
+    monitor.stop();
+    monitor.stop();
+    expect(started).toBe(0);
   });
 
   it("reads this process without being told how", () => {

@@ -6,6 +6,12 @@ import { Ticks } from "./ticks.js";
 
 const MOST_WINDOW_UNITS = 2 ** 50;
 const MOST_UNITS = 2 ** 52;
+/** While the limit is reduced, requests that a known key may spend at once, at least. */
+const LEAST_BURST = 4;
+const TO_UNIT = 2 ** -32;
+/** To mix a time into a fingerprint: the largest prime and the golden ratio of 32 bits. */
+const LARGE_PRIME = 4_294_967_291;
+const GOLDEN_RATIO = 0x9e3779b1;
 
 /**
  * A token bucket for each key whose size and refill follow the limit in force.
@@ -14,19 +20,36 @@ const MOST_UNITS = 2 ** 52;
  * a window whatever the limit is; a lower limit makes each token cost more of that time. A change of
  * the limit therefore keeps how full each bucket is, and touches none of them.
  *
+ * While the limit is reduced, so is what may be spent at once, and more so than the limit: the buckets
+ * of many clients are full when an overload begins, and would all be emptied onto the loaded server. A
+ * key that is new has one request in hand and no burst: otherwise clients that come and go, or change
+ * their addresses, would get past the reduction. A key counts as known for a window after its bucket
+ * was full again.
+ *
+ * Clients that were stopped at the same moment would get their next requests at the same moment too,
+ * and stay in step: a burst in every period. So while the limit is reduced a request is let in when
+ * there is some part of a token more than it takes, another part for each key and each time.
+ *
  * A second time beside it is that of the bucket as the unreduced limit would have it by now, had it
  * been in force all along. It tells whether the reduction alone refused a request.
  */
 export class AdaptiveBuckets implements KeyedLimit {
   readonly #policy: RateLimitPolicy;
+  readonly #partOf: (fingerprint: number, time: number) => number;
   readonly #table: KeyTable;
   readonly #time: Ticks;
   readonly #window: number;
   /** One token of the unreduced limit in units. */
   readonly #baseToken: number;
 
-  constructor(policy: RateLimitPolicy, clock: Clock) {
+  /** @param partOf which part of a token a request needs more than it takes, for the key with this fingerprint */
+  constructor(
+    policy: RateLimitPolicy,
+    clock: Clock,
+    partOf: (fingerprint: number, time: number) => number = scattered,
+  ) {
     this.#policy = policy;
+    this.#partOf = partOf;
     this.#time = new Ticks(clock, policy.windowMs, MOST_WINDOW_UNITS / policy.requests);
     this.#baseToken = this.#time.fromMs(policy.windowMs);
     this.#window = this.#baseToken * policy.requests;
@@ -50,13 +73,19 @@ export class AdaptiveBuckets implements KeyedLimit {
     const index = this.#locate(key);
     if (index === -1) return;
     const { lanes } = this.#table;
-    lanes[index] = Math.max(0, (lanes[index] ?? 0) - this.#price(cost));
+    const fullAt = lanes[index] ?? 0;
+    if (fullAt <= now) return;
+    lanes[index] = Math.max(now, fullAt - this.#price(cost));
     lanes[index + 1] = Math.max(now, (lanes[index + 1] ?? 0) - cost * this.#baseToken);
   }
 
   reset(key: string): void {
+    const now = this.#now();
     const index = this.#locate(key);
-    if (index !== -1) this.#table.release(index);
+    if (index === -1 || (this.#table.lanes[index] ?? 0) <= this.#past(now)) return;
+    // Full, and known to be: forgetting what a key has used does not make it a stranger.
+    this.#table.lanes[index] = now;
+    this.#table.lanes[index + 1] = now;
   }
 
   #decide(key: string, cost: number, takes: boolean): RateLimitDecision {
@@ -64,14 +93,16 @@ export class AdaptiveBuckets implements KeyedLimit {
     const now = this.#now();
     let index = this.#locate(key);
     const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
-    const isKnown = fullAt > now;
-    const debt = isKnown ? fullAt - now : 0;
-    const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
+    const isKnown = fullAt > this.#past(now);
     const price = this.#price(cost);
-    const isAllowed = debt + price <= this.#window && cost <= this.#policy.requests;
+    const leastDebt = this.#leastDebt(isKnown, price);
+    const debt = isKnown ? Math.max(leastDebt, fullAt - now) : leastDebt;
+    const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
+    const needed = debt + price + (isKnown ? this.#margin(fullAt, price) : 0);
+    const isAllowed = needed <= this.#window && cost <= this.#policy.requests;
     const wouldBase = baseDebt + cost * this.#baseToken <= this.#window;
     if (takes && cost > 0 && (isAllowed || isKnown)) {
-      if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, now);
+      if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, this.#past(now));
       if (isAllowed) table.lanes[index] = now + debt + price;
       if (wouldBase) table.lanes[index + 1] = now + baseDebt + cost * this.#baseToken;
     }
@@ -80,11 +111,44 @@ export class AdaptiveBuckets implements KeyedLimit {
     return {
       isAllowed,
       limit,
-      remaining: Math.floor((this.#window - owed) / this.#price(1)),
+      remaining: this.#remaining(owed, takes && isAllowed ? now + owed : fullAt),
       resetMs: this.#wholeMs(owed),
-      retryAfterMs: isAllowed ? 0 : this.#wholeMs(Math.max(1, debt + price - this.#window)),
+      retryAfterMs: isAllowed ? 0 : this.#wholeMs(Math.max(1, needed - this.#window)),
       wasReduced: !isAllowed && wouldBase,
     };
+  }
+
+  /** Keys whose buckets were full at this time or before are not known any more. */
+  #past(now: number): number {
+    return Math.max(0, now - this.#window);
+  }
+
+  /** What every key owes at least: nothing, unless the limit is reduced. */
+  #leastDebt(isKnown: boolean, price: number): number {
+    if (!this.#isReduced) return 0;
+    if (!isKnown) return this.#window - price;
+    const { requests, requestsInForce } = this.#policy;
+    const one = this.#price(1);
+    const burst = Math.max(LEAST_BURST, (requestsInForce * requestsInForce) / requests) * one;
+    // A request that costs more than what may be spent at once must still find room some time.
+    return Math.max(0, this.#window - Math.max(price + one, burst));
+  }
+
+  /** What must be there beyond the price, less than a token; the same until the next request is let in. */
+  #margin(fullAt: number, price: number): number {
+    if (!this.#isReduced) return 0;
+    const part = this.#partOf(keyHasher.low, fullAt);
+    return Math.min(this.#window - price, Math.floor(this.#price(1) * part));
+  }
+
+  #remaining(owed: number, fullAt: number): number {
+    const price = this.#price(1);
+    const isUnused = owed === 0 || fullAt === 0;
+    return Math.max(0, Math.floor((this.#window - owed - (isUnused ? 0 : this.#margin(fullAt, price))) / price));
+  }
+
+  get #isReduced(): boolean {
+    return this.#policy.requestsInForce < this.#policy.requests;
   }
 
   #locate(key: string): number {
@@ -114,4 +178,9 @@ export class AdaptiveBuckets implements KeyedLimit {
     this.#table.shift(ticks * this.#policy.requests);
     return 0;
   }
+}
+
+/** From 0 to less than 1, as if by chance, and always the same for the same two. */
+function scattered(fingerprint: number, time: number): number {
+  return (Math.imul(fingerprint ^ (time % LARGE_PRIME), GOLDEN_RATIO) >>> 0) * TO_UNIT;
 }

@@ -3,6 +3,7 @@ import { ConfigFields, describe, describeKind } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { HostRequest } from "../exchange.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
+import type { PriorityOf } from "../shedding/load-shedder.js";
 import type { RateLimitStore } from "./store.js";
 
 /** The request as `key` and `cost` see it. */
@@ -67,6 +68,18 @@ export interface AdaptiveRateLimitOptions extends CommonRateLimitOptions {
   readonly memoryThreshold?: number | undefined;
   /** Milliseconds of p95 latency above which the limit goes down. Default: 100. */
   readonly latencyThreshold?: number | undefined;
+  /**
+   * Requests in progress at a time; what is over it gets 503 before any work. `"auto"`: found from
+   * latencies. Default: no such limit.
+   */
+  readonly maxConcurrency?: number | "auto" | undefined;
+  /** Who is refused first when there is no place for all. Default: all are `"normal"`. */
+  readonly priority?: PriorityOf | undefined;
+  /**
+   * Paths that `maxConcurrency` never refuses: exact, or prefixes that end in `*`. Default: `/health`,
+   * `/healthz`, `/livez` and `/readyz`.
+   */
+  readonly healthChecks?: readonly string[] | undefined;
 }
 
 /** The three algorithms. */
@@ -92,6 +105,9 @@ const ADAPTIVE_FIELDS = [
   "cpuThreshold",
   "memoryThreshold",
   "latencyThreshold",
+  "maxConcurrency",
+  "priority",
+  "healthChecks",
   ...COMMON_FIELDS,
 ];
 
@@ -100,6 +116,8 @@ const MOST_REQUESTS = 1_000_000_000;
 /** 31 days. */
 const LONGEST_WINDOW = 2_678_400;
 const DEFAULT_MIN_REQUESTS = 10;
+const MOST_CONCURRENCY = 1_000_000;
+const HEALTH_CHECKS = Object.freeze(["/health", "/healthz", "/livez", "/readyz"]);
 
 /**
  * One limit: how many requests, in what time, counted by what.
@@ -136,6 +154,12 @@ export class RateLimitConfig {
   readonly memoryThreshold: number | undefined;
   /** Milliseconds. */
   readonly latencyThreshold: number | undefined;
+  /** Requests in progress at a time; `undefined` without such a limit. */
+  readonly maxConcurrency: number | "auto" | undefined;
+  readonly priority: PriorityOf | undefined;
+  readonly healthChecks: readonly string[] | undefined;
+  /** `healthChecks`, ready to be asked. */
+  readonly healthCheckPaths: PathPatterns | undefined;
 
   private constructor(algorithm: RateLimitAlgorithm, options: unknown) {
     const fields = readOptions(algorithm, options);
@@ -161,6 +185,10 @@ export class RateLimitConfig {
     this.latencyThreshold = isAdaptive
       ? fields.number("latencyThreshold", 100, { min: 0.1, max: 600_000, unit: "milliseconds" })
       : undefined;
+    this.maxConcurrency = isAdaptive ? readMaxConcurrency(fields) : undefined;
+    this.priority = isAdaptive ? fields.function<PriorityOf>("priority") : undefined;
+    this.healthCheckPaths = isAdaptive ? readPathPatterns(fields, "healthChecks", HEALTH_CHECKS) : undefined;
+    this.healthChecks = this.healthCheckPaths?.patterns;
     Object.freeze(this);
   }
 
@@ -194,9 +222,10 @@ export class RateLimitConfig {
 
   /** The fields, with functions and the store by name only: a store may hold an address with a password. */
   toJSON(): Record<string, unknown> {
-    const { excludedPaths: _, key, cost, store, ...plain } = this;
+    const { excludedPaths: _, healthCheckPaths: __, key, cost, store, priority, ...plain } = this;
     return {
       ...plain,
+      priority: priority === undefined ? undefined : "[function]",
       key: key === undefined ? undefined : "[function]",
       cost: typeof cost === "function" ? "[function]" : cost,
       store: store === undefined ? undefined : `[${store.constructor?.name ?? "store"}]`,
@@ -247,6 +276,32 @@ function readMinRequests(fields: ConfigFields, baseRequests: number): number {
     );
   }
   return minRequests;
+}
+
+function readMaxConcurrency(fields: ConfigFields): number | "auto" | undefined {
+  const value = fields.raw("maxConcurrency");
+  if (value === "auto") return value;
+  if (value !== undefined) {
+    if (typeof value !== "number") {
+      fields.fail(
+        "CELLO_WRONG_TYPE",
+        "maxConcurrency",
+        `must be a number of requests or "auto", got ${describe(value)}`,
+        'give "auto", which finds the number from latencies',
+      );
+    }
+    return fields.number("maxConcurrency", 1, { min: 1, max: MOST_CONCURRENCY, whole: true, unit: "requests" });
+  }
+  for (const field of ["priority", "healthChecks"]) {
+    if (fields.raw(field) === undefined) continue;
+    fields.fail(
+      "CELLO_CONFLICT",
+      field,
+      "says who is refused for want of a place, and maxConcurrency is not given",
+      'give maxConcurrency: "auto" too, or leave the field out',
+    );
+  }
+  return undefined;
 }
 
 /** The name is a string of structured fields in headers, which are printable ASCII (RFC 9651 section 3.3.3). */

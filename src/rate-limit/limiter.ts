@@ -3,6 +3,8 @@ import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
 import type { LoadSource } from "../load/snapshot.js";
+import type { GateLoad } from "../shedding/gate.js";
+import { LoadShedder } from "../shedding/load-shedder.js";
 import { AdaptiveController } from "./adaptive.js";
 import type { RateLimitConfig, RateLimitRequest } from "./config.js";
 import { GuardedStore, type LimiterDecision } from "./guarded-store.js";
@@ -15,7 +17,7 @@ import type { KeyedLimit, MaybePromise, RateLimitPolicy } from "./store.js";
 export interface LimiterParts {
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly load: LoadSource;
+  readonly load: LoadSource & GateLoad;
   /** IPv6 clients are counted by this prefix, in bits. */
   readonly ipv6Prefix: number;
 }
@@ -27,6 +29,8 @@ export class RateLimiter {
   readonly quotaExceeded: TemporaryRefusal;
   /** Holds the limit in force; `undefined` unless the limit is adaptive. */
   readonly controller: AdaptiveController | undefined;
+  /** Refuses what finds no place; `undefined` unless the limit has a `maxConcurrency`. */
+  readonly shedder: LoadShedder | undefined;
   /** Counts in memory; `undefined` when a store counts. */
   readonly local: KeyedLimit | undefined;
   readonly #store: GuardedStore | undefined;
@@ -46,7 +50,8 @@ export class RateLimiter {
   ) {
     this.fields = new LimitFields(config);
     this.quotaExceeded = quotaExceeded([config.name]);
-    this.controller = createController(config, parts);
+    this.shedder = createShedder(config, parts);
+    this.controller = createController(config, parts, this.shedder);
     this.#events = parts.events;
     this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
     const policy = createPolicy(config, id, this.controller);
@@ -117,8 +122,9 @@ export class RateLimiter {
     return this.local !== undefined ? this.local.reset(key) : this.#guarded().reset(key);
   }
 
-  /** Tells listeners of a refusal; the event is built only when there are any. */
+  /** Tells the controller and listeners of a refusal; the event is built only when there are any. */
   reportExceeded(exchange: Exchange, decision: LimiterDecision): void {
+    if (decision.wasReduced) this.controller?.noteReduced();
     if (!this.#events.has("ratelimit.exceeded")) return;
     this.#events.emit("ratelimit.exceeded", {
       ...requestEvent(exchange),
@@ -178,7 +184,20 @@ function ownKey(key: string): string {
   return `key:${key}`;
 }
 
-function createController(config: RateLimitConfig, parts: LimiterParts): AdaptiveController | undefined {
+function createShedder(config: RateLimitConfig, parts: LimiterParts): LoadShedder | undefined {
+  const { name, maxConcurrency, latencyThreshold, priority, healthCheckPaths, excludedPaths, dryRun } = config;
+  if (maxConcurrency === undefined || latencyThreshold === undefined || healthCheckPaths === undefined)
+    return undefined;
+  const exempt = [healthCheckPaths, excludedPaths];
+  const options = { name, maxConcurrency, latencyThresholdMs: latencyThreshold, priority, exempt, dryRun };
+  return new LoadShedder(options, parts);
+}
+
+function createController(
+  config: RateLimitConfig,
+  parts: LimiterParts,
+  shedder: LoadShedder | undefined,
+): AdaptiveController | undefined {
   const { minRequests, cpuThreshold, memoryThreshold, latencyThreshold } = config;
   if (
     minRequests === undefined ||
@@ -189,7 +208,8 @@ function createController(config: RateLimitConfig, parts: LimiterParts): Adaptiv
     return undefined;
   }
   const bounds = { baseRequests: config.requests, minRequests, cpuThreshold, memoryThreshold };
-  return new AdaptiveController(config.name, { ...bounds, latencyThresholdMs: latencyThreshold }, parts);
+  const controllerParts = { ...parts, gate: shedder?.gate };
+  return new AdaptiveController(config.name, { ...bounds, latencyThresholdMs: latencyThreshold }, controllerParts);
 }
 
 function createPolicy(

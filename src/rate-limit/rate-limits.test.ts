@@ -1,13 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../errors.js";
 import { EventHub } from "../events.js";
+import { EventLoopTurns } from "../load/event-loop-turns.js";
 import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig } from "./config.js";
 import { MemoryRateLimitStore } from "./memory-store.js";
 import { RateLimits } from "./rate-limits.js";
 import type { RateLimitPolicy } from "./store.js";
 
-const load = { snapshot: () => ({ cpu: 0.5, memory: 0.25, latencyMs: 12 }) };
+const snapshot = {
+  cpu: 0.5,
+  eventLoopUtilization: 0.4,
+  eventLoopDelayMs: 1,
+  memory: 0.25,
+  latencyMs: 12,
+  inFlight: 3,
+  backlogMs: 2,
+};
+const load = { snapshot: () => snapshot, turns: new EventLoopTurns(), requestCostMs: 0 };
 
 function limits(...configs: readonly RateLimitConfig[]): RateLimits {
   return new RateLimits(configs, { clock: new TestClock(), events: new EventHub(), load, ipv6Prefix: 64 });
@@ -85,7 +95,9 @@ describe("RateLimits", () => {
     });
     const all = limits(RateLimitConfig.adaptive({ baseRequests: 50, window: 60 }));
     expect(all.isAdaptive).toBe(true);
-    expect(all.load.limits).toEqual([{ name: "default", limit: 50, baseLimit: 50, reason: "recovery" }]);
+    expect(all.load.limits).toEqual([
+      { name: "default", limit: 50, baseLimit: 50, reason: "recovery", concurrency: undefined },
+    ]);
   });
 
   it("closes each store once", async () => {

@@ -1,7 +1,8 @@
 import { ConfigError } from "../errors.js";
 import type { LoadSnapshot } from "../load/snapshot.js";
-import type { AdaptationReason } from "./adaptive.js";
+import type { GateState } from "../shedding/gate.js";
 import type { RateLimitConfig } from "./config.js";
+import type { AdaptationReason } from "./control-law.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import { type LimiterParts, RateLimiter } from "./limiter.js";
 import { type RateLimitState, rateLimitState } from "./outcome.js";
@@ -16,6 +17,8 @@ export interface AdaptiveLimitState {
   readonly baseLimit: number;
   /** What moved the limit last. */
   readonly reason: AdaptationReason;
+  /** Requests in progress, and how many are let in; `undefined` without `maxConcurrency`. */
+  readonly concurrency: GateState | undefined;
 }
 
 /** The load of this process, and what the adaptive limits made of it. */
@@ -104,11 +107,12 @@ export class RateLimits {
   /** The load of this process now, with the adaptive limits. */
   get load(): RateLimitLoad {
     const limits: AdaptiveLimitState[] = [];
-    for (const { controller, config } of this.#byConfig.values()) {
+    for (const { controller, config, shedder } of this.#byConfig.values()) {
       if (controller === undefined) continue;
       controller.refresh();
       const limit = Math.floor(controller.limit);
-      limits.push({ name: config.name, limit, baseLimit: config.requests, reason: controller.reason });
+      const concurrency = shedder?.gate.state;
+      limits.push({ name: config.name, limit, baseLimit: config.requests, reason: controller.reason, concurrency });
     }
     return { ...this.#parts.load.snapshot(), limits };
   }

@@ -2,6 +2,7 @@ import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { EventHub } from "../events.js";
 import type { Exchange } from "../exchange.js";
+import { LoadMonitor } from "../load/snapshot.js";
 import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig, type RateLimitRequest } from "./config.js";
 import { RateLimiter } from "./limiter.js";
@@ -11,7 +12,7 @@ import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store
 
 const clock = new TestClock();
 let events = new EventHub();
-const load = { snapshot: () => ({ cpu: 0, memory: 0, latencyMs: 0 }) };
+const load = new LoadMonitor({ clock });
 
 function limiter(config: RateLimitConfig): RateLimiter {
   return new RateLimiter(config, { clock, events, load, ipv6Prefix: 64 });

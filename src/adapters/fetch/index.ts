@@ -48,10 +48,14 @@ export function secure<HostArguments extends readonly unknown[]>(
       const denied = await security.admit(secured);
       return denied === undefined ? requireResponse(await handler(request, secured, ...host)) : refusalResponse(denied);
     };
-    const response = await answer().catch((error: unknown) =>
-      error instanceof StoreUnavailableError ? refusalResponse(STORE_UNAVAILABLE) : onError(error, request),
-    );
-    return completeResponse(response, secured);
+    try {
+      const response = await answer().catch((error: unknown) =>
+        error instanceof StoreUnavailableError ? refusalResponse(STORE_UNAVAILABLE) : onError(error, request),
+      );
+      return await completeResponse(response, secured);
+    } finally {
+      secured.leave(false);
+    }
   };
 }
 

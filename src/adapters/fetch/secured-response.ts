@@ -30,9 +30,7 @@ export function refusalResponse({ status, headers, body }: Refusal): Response {
 }
 
 function withLines(response: Response, request: SecuredRequest, cookie: string | undefined): Response {
-  if (request.arrivedAtMs !== 0) {
-    request.security.load.record(request.security.clock.monotonicMs() - request.arrivedAtMs);
-  }
+  request.leave(true);
   // A copy: the headers of a redirect or of a fetched response cannot be changed.
   const headers = new Headers(response.headers);
   for (const name of request.route.headers?.removed ?? []) headers.delete(name);

@@ -40,30 +40,42 @@ export function cello(
     const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses);
     const secured = new SecuredRequest(security, policy, exchange);
     try {
-      const denied = await security.admit(secured);
-      if (denied === undefined) {
-        setVariables(context, secured);
-        await next();
-      } else {
-        context.res = refusalResponse(denied);
-      }
-    } catch (error) {
-      if (!(error instanceof StoreUnavailableError)) throw error;
-      context.res = refusalResponse(STORE_UNAVAILABLE);
+      await answer(security, secured, context, next);
+      const completed = await completeResponse(context.res, secured);
+      // Hono copies the old response's headers into a new one that is assigned over it.
+      context.res = undefined;
+      context.res = completed;
+    } finally {
+      secured.leave(false);
     }
-    const completed = await completeResponse(context.res, secured);
-    // Hono copies the old response's headers into a new one that is assigned over it.
-    context.res = undefined;
-    context.res = completed;
   };
 }
 
 export default cello;
 
-function setVariables(
-  context: Parameters<MiddlewareHandler<{ Variables: CelloVariables }>>[0],
+type CelloContext = Parameters<MiddlewareHandler<{ Variables: CelloVariables }>>[0];
+
+async function answer(
+  security: Security,
   secured: SecuredRequest,
-) {
+  context: CelloContext,
+  next: () => Promise<void>,
+): Promise<void> {
+  try {
+    const denied = await security.admit(secured);
+    if (denied !== undefined) {
+      context.res = refusalResponse(denied);
+      return;
+    }
+    setVariables(context, secured);
+    await next();
+  } catch (error) {
+    if (!(error instanceof StoreUnavailableError)) throw error;
+    context.res = refusalResponse(STORE_UNAVAILABLE);
+  }
+}
+
+function setVariables(context: CelloContext, secured: SecuredRequest) {
   context.set("claims", secured.claims);
   context.set("token", secured.token);
   if (secured.security.sessions !== undefined) context.set("session", secured.session);

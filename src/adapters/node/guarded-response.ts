@@ -9,6 +9,7 @@ import type { Refusal } from "../../problem.js";
 import { appendChangingLines, appendSecurityLines, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import { canPrepare, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
+import { leaveAnswered, leaveWithClient } from "./presence.js";
 
 const kSecured = Symbol("cello.secured");
 const kWriteHead = Symbol("cello.writeHead");
@@ -34,6 +35,7 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response[kSecured] = request;
   response[kWriteHead] = response.writeHead;
   response.writeHead = writeSecuredHead;
+  leaveWithClient(response, request);
 }
 
 /** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */
@@ -104,7 +106,7 @@ function complete(
   request: SecuredRequest,
 ): OutgoingHttpHeader[] {
   const cookie = sessionCookie(response, request);
-  recordLatency(request);
+  leaveAnswered(response, request);
   if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
   const { contestedFields, contestedBesideCookie, headerText } = request.route;
   if (isContested(head, cookie === undefined ? contestedFields : contestedBesideCookie)) {
@@ -136,11 +138,6 @@ function sessionCookie(response: GuardedResponse, request: SecuredRequest): stri
   // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
   if (typeof cookie === "string") response[kCookie] = cookie;
   return response[kCookie];
-}
-
-function recordLatency(request: SecuredRequest): void {
-  if (request.arrivedAtMs === 0) return;
-  request.security.load.record(request.security.clock.monotonicMs() - request.arrivedAtMs);
 }
 
 /** A flat copy of the headers that were given to `writeHead`. */

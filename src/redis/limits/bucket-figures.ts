@@ -5,6 +5,9 @@ import type { LimitFigures, Price, Rest, RunAnswer } from "./figures.js";
 /** A window in units must stay so small that sums are exact in a double. */
 const MOST_WINDOW_UNITS = 2 ** 50;
 
+/** While an adaptive limit is reduced, requests that a known key may spend at once, at least. */
+const LEAST_BURST = 4;
+
 /** A price, and the units in which the script counts it. */
 interface BucketPrice extends Price {
   readonly units: number;
@@ -101,9 +104,18 @@ export class BucketFigures implements LimitFigures {
     if (last !== undefined && last.cost === cost && last.inForce === inForce) return last;
     const units = this.#unitsOf(cost, inForce);
     const baseUnits = cost > this.#requests ? this.#window + 1 : cost * this.#token;
-    const price = { cost, inForce, units, baseUnits, figures: [units, baseUnits] };
+    const figures = [units, baseUnits, ...this.#leastDebts(units, inForce)];
+    const price = { cost, inForce, units, baseUnits, figures };
     this.#lastPrice = price;
     return price;
+  }
+
+  /** What a known key and a new one owe at least: nothing, unless the limit is reduced (as in memory). */
+  #leastDebts(units: number, inForce: number): readonly [number, number] {
+    if (!this.#isAdaptive || inForce >= this.#requests) return [0, 0];
+    const one = this.#unitsOf(1, inForce);
+    const burst = Math.max(LEAST_BURST, (inForce * inForce) / this.#requests) * one;
+    return [Math.max(0, Math.ceil(this.#window - Math.max(units + one, burst))), this.#window - units];
   }
 
   /**

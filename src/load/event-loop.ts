@@ -1,0 +1,106 @@
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+
+/** How long the event loop worked and slept since the process began, in milliseconds. */
+export interface LoopTime {
+  readonly active: number;
+  readonly idle: number;
+}
+
+/** Turns the loop's times into a share: 0 is asleep, 1 is never asleep. */
+export class UtilizationMeter {
+  #last: LoopTime;
+  #share = 0;
+
+  constructor(readonly read: () => LoopTime = loopTime) {
+    this.#last = read();
+  }
+
+  /** The share since the last call; the last answer again when no time has passed. */
+  sample(): number {
+    const now = this.read();
+    const active = now.active - this.#last.active;
+    const passed = active + now.idle - this.#last.idle;
+    this.#last = now;
+    // Before the loop runs for the first time both are 0.
+    if (passed > 0) this.#share = Math.min(1, Math.max(0, active / passed));
+    return this.#share;
+  }
+}
+
+/** Weight of the newest sample in the mean cost. */
+const NEWEST_COST_WEIGHT = 0.3;
+
+/** What a request costs the event loop, on average, in milliseconds of its time. */
+export class RequestCosts {
+  /** Requests that were answered, counted by whoever answers them. */
+  answered = 0;
+  #lastAnswered = 0;
+  #lastActiveMs: number;
+  #lastRefusedMs = 0;
+  #costMs = 0;
+
+  constructor(readonly read: () => LoopTime = loopTime) {
+    this.#lastActiveMs = read().active;
+  }
+
+  /** The mean as it was sampled last; 0 when nothing was answered yet. */
+  get meanMs(): number {
+    return this.#costMs;
+  }
+
+  /**
+   * The mean, with what was answered since the last call.
+   *
+   * @param refusedMs all the time that went into refusing: it is no cost of those that were answered
+   */
+  sample(refusedMs: number): number {
+    const answered = this.answered - this.#lastAnswered;
+    if (answered === 0) return this.#costMs;
+    const { active } = this.read();
+    const spentMs = active - this.#lastActiveMs - (refusedMs - this.#lastRefusedMs);
+    this.#lastAnswered = this.answered;
+    this.#lastActiveMs = active;
+    this.#lastRefusedMs = refusedMs;
+    if (!Number.isFinite(spentMs)) return this.#costMs;
+    const newestMs = Math.max(0, spentMs / answered);
+    this.#costMs = this.#costMs === 0 ? newestMs : this.#costMs + (newestMs - this.#costMs) * NEWEST_COST_WEIGHT;
+    return this.#costMs;
+  }
+}
+
+function loopTime(): LoopTime {
+  return performance.eventLoopUtilization();
+}
+
+/** How late timers are. */
+export interface DelayReader {
+  start(): void;
+  stop(): void;
+  /** Milliseconds, the mean since the last call; NaN when no timer was due since. */
+  take(): number;
+}
+
+/** Milliseconds between two timers: 50 a second cost next to nothing. */
+const RESOLUTION_MS = 20;
+
+/** Timers of the loop itself, measured by `perf_hooks`. Does not keep the process alive. */
+export class TimerDelays implements DelayReader {
+  #histogram: IntervalHistogram | undefined;
+
+  start(): void {
+    this.#histogram ??= monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+    this.#histogram.enable();
+  }
+
+  stop(): void {
+    this.#histogram?.disable();
+  }
+
+  take(): number {
+    if (this.#histogram === undefined) return Number.NaN;
+    const { mean } = this.#histogram;
+    this.#histogram.reset();
+    // It counts from one timer to the next, the time between them included.
+    return Number.isNaN(mean) ? Number.NaN : Math.max(0, mean / 1e6 - RESOLUTION_MS);
+  }
+}

@@ -1,0 +1,132 @@
+import {
+  type Attributes,
+  type BatchObservableResult,
+  type Meter,
+  type MeterProvider,
+  metrics,
+  type ObservableCounter,
+} from "@opentelemetry/api";
+import { ConfigFields, describe } from "../config-fields.js";
+import { Security } from "../security.js";
+import { COUNTERS } from "./counters.js";
+import { LoadGauges } from "./gauges.js";
+import { StoreStates } from "./store-states.js";
+import { Tally } from "./tally.js";
+
+/** What is measured how. */
+export interface MetricsOptions {
+  /** Where the metrics go. Default: the global provider of OpenTelemetry, as it is at the time of the call. */
+  readonly meterProvider?: MeterProvider | undefined;
+  /**
+   * Tells the applications of one process apart, as the attribute `cello.app`. Default: none for the
+   * first of a provider, and `"2"`, `"3"` and so on for those beside it.
+   */
+  readonly app?: string | undefined;
+}
+
+/** A recording that runs. */
+export interface MetricsRecorder {
+  /** Ends it: nothing is counted or read any more. */
+  stop(): void;
+}
+
+/** Names of the applications that record now, by provider. */
+const recording = new WeakMap<MeterProvider, Set<string>>();
+
+/**
+ * Measures an application through OpenTelemetry: refusals by cause, sessions, stores, load, and what the
+ * adaptive limits make of it. No attribute ever comes from a client.
+ *
+ * Of an `App`, its policy is compiled now: enable its protections before. The provider must be there
+ * before too, since OpenTelemetry's own does nothing and is not exchanged afterwards.
+ *
+ * @param target the application, or its `Security`
+ * @throws ConfigError when `target` is neither, or an option cannot be used
+ *
+ * @example
+ * ```ts
+ * const recorder = recordMetrics(app);
+ * app.addHook("onClose", async () => recorder.stop());
+ * ```
+ */
+export function recordMetrics(
+  target: Security | { readonly security: Security },
+  options: MetricsOptions = {},
+): MetricsRecorder {
+  const fields = new ConfigFields("recordMetrics", options, ["meterProvider", "app"]);
+  const security = readSecurity(fields, target);
+  const provider = readProvider(fields);
+  const meter = provider.getMeter("cello");
+  const app = takeName(provider, readApp(fields));
+  const stopObserving = observe(security, meter, app.name === "" ? {} : { "cello.app": app.name });
+  return {
+    stop: () => {
+      stopObserving();
+      app.giveBack();
+    },
+  };
+}
+
+function observe(security: Security, meter: Meter, common: Attributes): () => void {
+  const counters: (readonly [ObservableCounter, Tally])[] = [];
+  const endings: (() => void)[] = [];
+  for (const { name, description, unit, listen } of COUNTERS) {
+    const tally = new Tally(common);
+    counters.push([meter.createObservableCounter(name, { description, unit }), tally]);
+    endings.push(listen(security.events, tally));
+  }
+  const stores = new StoreStates(meter);
+  endings.push(stores.listen(security.events));
+  const gauges = new LoadGauges(meter);
+  const instruments = [...counters.map(([instrument]) => instrument), stores.instrument, ...gauges.instruments];
+  const collect = (result: BatchObservableResult) => {
+    for (const [instrument, tally] of counters) {
+      for (const { attributes, count } of tally.values()) result.observe(instrument, count, attributes);
+    }
+    stores.observe(result, common);
+    gauges.observe(result, security.rateLimits, common);
+  };
+  meter.addBatchObservableCallback(collect, instruments);
+  return () => {
+    meter.removeBatchObservableCallback(collect, instruments);
+    for (const end of endings) end();
+  };
+}
+
+/** Two recordings with the same attributes would overwrite each other's values. */
+function takeName(provider: MeterProvider, wanted: string): { readonly name: string; readonly giveBack: () => void } {
+  const names = recording.get(provider) ?? new Set<string>();
+  recording.set(provider, names);
+  let name = wanted;
+  for (let number = 2; names.has(name); number++) name = `${wanted} ${number}`.trimStart();
+  names.add(name);
+  return { name, giveBack: () => void names.delete(name) };
+}
+
+function readSecurity(fields: ConfigFields, target: unknown): Security {
+  if (target instanceof Security) return target;
+  const security: unknown =
+    typeof target === "object" && target !== null ? Reflect.get(target, "security", target) : undefined;
+  if (security instanceof Security) return security;
+  const problem = `is ${describe(target)}, and no application`;
+  return fields.fail("CELLO_WRONG_TYPE", "target", problem, "give an App, or a Security");
+}
+
+function readProvider(fields: ConfigFields): MeterProvider {
+  const provider = fields.raw("meterProvider");
+  if (provider === undefined) return metrics.getMeterProvider();
+  if (isMeterProvider(provider)) return provider;
+  const problem = `is ${describe(provider)}, not a meter provider`;
+  return fields.fail("CELLO_WRONG_TYPE", "meterProvider", problem, "give a MeterProvider of OpenTelemetry");
+}
+
+function isMeterProvider(value: unknown): value is MeterProvider {
+  return typeof value === "object" && value !== null && typeof Reflect.get(value, "getMeter") === "function";
+}
+
+function readApp(fields: ConfigFields): string {
+  const app = fields.raw("app");
+  if (app === undefined) return "";
+  if (typeof app === "string" && app !== "") return app;
+  return fields.fail("CELLO_WRONG_TYPE", "app", `is ${describe(app)}`, 'give a short name, such as "admin"');
+}
