@@ -7,10 +7,20 @@ const ROOT = new URL("../../", import.meta.url);
 
 /** Installs the peers into bench/node_modules where they are missing, and builds dist/ where it is missing or old. */
 export function prepare(): void {
-  const installed = new URL("node_modules/.package-lock.json", BENCH);
+  installPackage(BENCH);
+  buildCello();
+}
+
+/** Installs what a folder's package-lock.json names, where that is missing or old. */
+export function installPackage(folder: URL): void {
+  const installed = new URL("node_modules/.package-lock.json", folder);
   const isCurrent =
-    existsSync(installed) && statSync(installed).mtimeMs >= statSync(new URL("package-lock.json", BENCH)).mtimeMs;
-  if (!isCurrent) run("npm", ["ci", "--no-audit", "--no-fund", "--prefix", fileURLToPath(BENCH)]);
+    existsSync(installed) && statSync(installed).mtimeMs >= statSync(new URL("package-lock.json", folder)).mtimeMs;
+  if (!isCurrent) run("npm", ["ci", "--no-audit", "--no-fund", "--prefix", fileURLToPath(folder)]);
+}
+
+/** Builds dist/ where it is missing or old. */
+export function buildCello(): void {
   if (!isBuilt()) run("npm", ["run", "build", "--prefix", fileURLToPath(ROOT)]);
 }
 
@@ -25,13 +35,13 @@ function isBuilt(): boolean {
   );
 }
 
-/** The installed versions of what is measured, from the lock file; Cello's from its own package.json. */
-export function versions(): Record<string, string> {
-  const manifest = readJson(new URL("package.json", BENCH));
+/** The installed versions of what is measured, of a folder's package; Cello's from its own package.json. */
+export function versions(folder: URL = BENCH): Record<string, string> {
+  const manifest = readJson(new URL("package.json", folder));
   const cello = readJson(new URL("package.json", ROOT));
   const found: Record<string, string> = { node: process.versions.node, cello: String(cello.version) };
   for (const name of Object.keys(manifest.dependencies ?? {})) {
-    found[name] = String(readJson(new URL(`node_modules/${name}/package.json`, BENCH)).version);
+    found[name] = String(readJson(new URL(`node_modules/${name}/package.json`, folder)).version);
   }
   return found;
 }
