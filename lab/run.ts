@@ -7,6 +7,7 @@ import { measureNormalLoad, NORMAL_LOAD_SECONDS } from "./harness/normal-load.js
 import { runTrial } from "./harness/trial.js";
 import { TRIAL_HEAD, trialLine } from "./harness/trial-line.js";
 import { expectedSeconds, planTrials, worksOf } from "./plan.js";
+import { writeReport } from "./report/write.js";
 import type { Baseline, Trial, TrialResult } from "./result.js";
 
 const HELP = `npm run lab -- [options]
@@ -72,8 +73,8 @@ async function main(): Promise<void> {
   const normalLoad = await measureNormalLoad(place);
   const { cpu, cores, memory, system } = machine();
   // Here and not above: a part of the matrix needs none of what draws the plots.
-  const { writeReport } = await import("./report/write.js");
-  await writeReport({
+  const { drawCharts } = await import("./report/charts.js");
+  const run = {
     date: new Date().toISOString(),
     machine: [cpu, cores, memory, system, place.isPinned ? "server on core 0, load on core 1" : "not pinned"].join(
       ", ",
@@ -83,7 +84,8 @@ async function main(): Promise<void> {
     baselines,
     trials: results,
     normalLoad,
-  });
+  };
+  await writeReport(run, drawCharts);
 }
 
 async function measureBaselines(trials: readonly Trial[], place: Placement): Promise<readonly Baseline[]> {

@@ -39,7 +39,7 @@ function steadyCpu(run: LabRun) {
 }
 
 const color = { field: "protection", type: "nominal", scale: SCALE, title: null } as const;
-const strokeWidth = { field: "protection", type: "nominal", scale: WIDTHS, legend: null } as const;
+const strokeWidth = { field: "protection", type: "ordinal", scale: WIDTHS, legend: null } as const;
 
 function goodAnswers(run: LabRun): TopLevelSpec {
   const capacity = baselineOf(run, "cpu")?.capacity ?? 0;
