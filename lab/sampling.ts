@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { LoadMonitor } from "../src/load/snapshot.js";
 
-const ROUNDS = 5;
-const ROUND_MS = 4000;
+const ROUNDS = 11;
+const ROUND_MS = 3000;
 /** As often as a sample can be taken. */
 const SAMPLE_MS = 100;
 

@@ -58,6 +58,8 @@ export class ConcurrencyGate {
   readonly #longestBacklogMs: number;
   readonly #fixedLimit: number | undefined;
   readonly #search: ConcurrencyLimit;
+  /** When the last request came; its clock is read once. */
+  #nowMs: number;
   #inProgress = 0;
   #turn = -1;
   #leftInTurn = 0;
@@ -80,6 +82,7 @@ export class ConcurrencyGate {
     const nowMs = parts.clock.monotonicMs();
     this.#fixedLimit = maxConcurrency === "auto" ? undefined : maxConcurrency;
     this.#search = new ConcurrencyLimit(nowMs);
+    this.#nowMs = nowMs;
     this.#steppedAtMs = nowMs;
     this.#slice = Math.floor(nowMs / SLICE_MS);
   }
@@ -95,26 +98,27 @@ export class ConcurrencyGate {
     return { limit, inProgress: this.#inProgress, shedShare: this.shedShare(this.#clock.monotonicMs()) };
   }
 
-  /** Whether there is a place for a request of this priority. Takes none. */
+  /** Whether there is a place for the request of this priority that has just come. Takes none. */
   hasPlace(priority: RequestPriority): boolean {
     const nowMs = this.#clock.monotonicMs();
+    this.#nowMs = nowMs;
     if (this.#fixedLimit === undefined && nowMs - this.#steppedAtMs >= this.#stepMs) this.#step(nowMs);
     return this.#taken() < placesFor(priority, this.#fixedLimit ?? this.#limitAt(nowMs));
   }
 
-  /** Takes a place. */
+  /** Takes a place, for the request that was asked for last. */
   enter(): void {
     this.#inProgress++;
     this.#peak = Math.max(this.#peak, this.#taken());
-    this.#advance(this.#clock.monotonicMs());
+    this.#advance(this.#nowMs);
     const slice = this.#slice % SLICES;
     this.#passed[slice] = (this.#passed[slice] ?? 0) + 1;
   }
 
-  /** A request found no place. */
+  /** The request that was asked for last found no place. */
   noteShed(): void {
     this.#isBinding = true;
-    this.#advance(this.#clock.monotonicMs());
+    this.#advance(this.#nowMs);
     const slice = this.#slice % SLICES;
     this.#shed[slice] = (this.#shed[slice] ?? 0) + 1;
   }
