@@ -85,6 +85,7 @@ function attackerPage(title: string, content: Markup): Markup {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
+<link rel="icon" href="data:,">
 <style>${trusted(STYLE)}</style>
 <h1>${title}</h1>
 ${content}
