@@ -12,8 +12,8 @@ const offered = [...Object.values(manifest.exports), ...Object.values(manifest.b
 // bench/ and lab/ are packages of their own and measure the built package.
 /** @type {import("knip").KnipConfig} */
 export default {
-  entry: [...offered, "scripts/*.mjs", "examples/**/*.{ts,mts,js,mjs}"],
-  project: ["src/**/*.ts", "scripts/**/*.mjs", "examples/**", "test/**/*.ts"],
+  entry: [...offered, "scripts/*.mjs", "examples/**/*.{ts,mts,js,mjs}", "lab/report/write.ts"],
+  project: ["src/**/*.ts", "scripts/**/*.mjs", "examples/**", "test/**/*.ts", "lab/report/*.ts"],
   ignoreExportsUsedInFile: true,
   ignoreBinaries: ["openssl", "redis-server"],
   // An adapter is both a named export and the default one, as its host's users are used to.

@@ -72,9 +72,7 @@ async function main(): Promise<void> {
   console.error("normal load");
   const normalLoad = await measureNormalLoad(place);
   const { cpu, cores, memory, system } = machine();
-  // Here and not above: a part of the matrix needs none of what draws the plots.
-  const { drawCharts } = await import("./report/charts.js");
-  const run = {
+  await writeReport({
     date: new Date().toISOString(),
     machine: [cpu, cores, memory, system, place.isPinned ? "server on core 0, load on core 1" : "not pinned"].join(
       ", ",
@@ -84,8 +82,7 @@ async function main(): Promise<void> {
     baselines,
     trials: results,
     normalLoad,
-  };
-  await writeReport(run, drawCharts);
+  });
 }
 
 async function measureBaselines(trials: readonly Trial[], place: Placement): Promise<readonly Baseline[]> {

@@ -1,10 +1,7 @@
 // npm run lab:smoke: does the lab still work, and does every request have one end? Never whether a figure holds.
-import { readFileSync } from "node:fs";
 import { buildCello, installPackage } from "../bench/harness/install.js";
 import { runTrial } from "./harness/trial.js";
-import { PROTECTIONS } from "./plan.js";
-import { titleOf } from "./report/figures.js";
-import type { LabRun, ProtectionName, TrialResult } from "./result.js";
+import type { ProtectionName, TrialResult } from "./result.js";
 
 const CHECKED: readonly ProtectionName[] = [
   "none",
@@ -24,7 +21,6 @@ buildCello();
 // All at once: how long anything takes is not looked at.
 const results = await Promise.all(CHECKED.map(smokeTrial));
 for (const result of results) checkCounts(result);
-await checkPlots();
 console.info(`lab: ${results.length} protections in ${((performance.now() - startMs) / 1000).toFixed(1)} s`);
 
 function smokeTrial(protection: ProtectionName, number: number): Promise<TrialResult> {
@@ -49,17 +45,4 @@ function checkCounts({ protection, counts, slices }: TrialResult): void {
   if (inSlices !== offered) throw new Error(`${protection}: ${inSlices} in the slices, ${offered} in all`);
   if (good + late === 0) throw new Error(`${protection}: no answer at all`);
   console.info(`lab: ${protection}: ${offered} offered, ${good + late} answered, ${refused} refused, ${failed} failed`);
-}
-
-/** @throws Error when a plot of the run on record lacks a protection */
-async function checkPlots(): Promise<void> {
-  // Not before the lab's packages are there.
-  const { drawCharts } = await import("./report/charts.js");
-  const run: LabRun = JSON.parse(readFileSync(new URL("results/lab.json", import.meta.url), "utf8"));
-  const plots = Object.entries(await drawCharts(run));
-  for (const [name, svg] of plots) {
-    const missing = PROTECTIONS.filter((protection) => !svg.includes(titleOf(protection)));
-    if (missing.length > 0 || !svg.startsWith("<svg ")) throw new Error(`${name}: without ${missing.join(", ")}`);
-  }
-  console.info(`lab: ${plots.length} plots of the run on record`);
 }

@@ -93,7 +93,6 @@ function baselineLine({ work, capacity, unloadedP95Ms, unloadedP99Ms, goodWithin
 
 function versions(run: LabRun): string {
   return Object.entries(run.versions)
-    .filter(([name]) => !name.startsWith("vega"))
     .map(([name, version]) => `${name} ${version}`)
     .join(", ");
 }

@@ -35,7 +35,7 @@ function runOf(trials: readonly Trial[]): LabRun {
     date: "2026-01-02T03:04:05.000Z",
     machine: "a machine",
     command: "npm run lab",
-    versions: { node: "20", vega: "6" },
+    versions: { node: "20" },
     baselines: (["cpu", "cpu-synchronous", "dependency", "memory"] as const).map((work) => ({
       work,
       capacity: 100,
@@ -89,20 +89,25 @@ describe("the figures of a run", () => {
 });
 
 describe("the report", () => {
-  it("is written as JSON, tables that name every protection and plots, and into the document", async () => {
+  it("is written as JSON, tables and plots that name every protection, and into the document", async () => {
     const folder = pathToFileURL(`${mkdtempSync(join(tmpdir(), "cello-lab-"))}/`);
     const document = new URL("adaptive.md", folder);
     writeFileSync(document, "# Title\n\n<!-- lab -->\nan older run\n");
     const run = runOf(planTrials());
-    await writeReport(run, async ({ machine }) => ({ "plot.svg": `<svg>${machine}</svg>` }), folder, document);
+    await writeReport(run, folder, document);
     const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
     expect(JSON.parse(read("lab.json"))).toEqual(run);
     const text = read("adaptive.md");
     expect(text).toContain("# Title");
     expect(text).not.toContain("an older run");
     expect(text).toContain("2026-01-02");
-    expect(read("plot.svg")).toBe("<svg>a machine</svg>\n");
-    for (const protection of PROTECTIONS) expect(read("lab.md")).toContain(`| ${titleOf(protection)} |`);
+    for (const protection of PROTECTIONS) {
+      expect(read("lab.md")).toContain(`| ${titleOf(protection)} |`);
+      for (const plot of ["good-answers", "latency", "step", "greedy"]) {
+        expect(read(`${plot}.svg`)).toMatch(/^<svg /);
+        expect(read(`${plot}.svg`)).toContain(titleOf(protection));
+      }
+    }
   });
 
   it("leaves a document without the mark alone, and tells of an empty run", () => {
