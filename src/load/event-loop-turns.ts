@@ -43,6 +43,11 @@ export class EventLoopTurns {
     return this.#number;
   }
 
+  /** When the last request was handed over, in milliseconds of the monotonic clock. */
+  get latestMs(): number {
+    return this.#latestMs;
+  }
+
   /** Milliseconds a turn, averaged, that went into refusing requests. */
   get refusingMs(): number {
     return this.#meanRefusingMs;

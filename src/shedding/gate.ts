@@ -58,8 +58,6 @@ export class ConcurrencyGate {
   readonly #longestBacklogMs: number;
   readonly #fixedLimit: number | undefined;
   readonly #search: ConcurrencyLimit;
-  /** When the last request came; its clock is read once. */
-  #nowMs: number;
   #inProgress = 0;
   #turn = -1;
   #leftInTurn = 0;
@@ -82,7 +80,6 @@ export class ConcurrencyGate {
     const nowMs = parts.clock.monotonicMs();
     this.#fixedLimit = maxConcurrency === "auto" ? undefined : maxConcurrency;
     this.#search = new ConcurrencyLimit(nowMs);
-    this.#nowMs = nowMs;
     this.#steppedAtMs = nowMs;
     this.#slice = Math.floor(nowMs / SLICE_MS);
   }
@@ -100,8 +97,7 @@ export class ConcurrencyGate {
 
   /** Whether there is a place for the request of this priority that has just come. Takes none. */
   hasPlace(priority: RequestPriority): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    this.#nowMs = nowMs;
+    const nowMs = this.#turns.latestMs;
     if (this.#fixedLimit === undefined && nowMs - this.#steppedAtMs >= this.#stepMs) this.#step(nowMs);
     return this.#taken() < placesFor(priority, this.#fixedLimit ?? this.#limitAt(nowMs));
   }
@@ -110,7 +106,7 @@ export class ConcurrencyGate {
   enter(): void {
     this.#inProgress++;
     this.#peak = Math.max(this.#peak, this.#taken());
-    this.#advance(this.#nowMs);
+    this.#advance(this.#turns.latestMs);
     const slice = this.#slice % SLICES;
     this.#passed[slice] = (this.#passed[slice] ?? 0) + 1;
   }
@@ -118,7 +114,7 @@ export class ConcurrencyGate {
   /** The request that was asked for last found no place. */
   noteShed(): void {
     this.#isBinding = true;
-    this.#advance(this.#nowMs);
+    this.#advance(this.#turns.latestMs);
     const slice = this.#slice % SLICES;
     this.#shed[slice] = (this.#shed[slice] ?? 0) + 1;
   }
