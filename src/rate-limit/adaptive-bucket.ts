@@ -39,6 +39,12 @@ export class AdaptiveBuckets implements KeyedLimit {
   readonly #table: KeyTable;
   readonly #time: Ticks;
   readonly #window: number;
+  #inForce = Number.NaN;
+  #isReduced = false;
+  /** One token of the limit in force in units. */
+  #token = 0;
+  /** While the limit is reduced: units that a known key may spend at once. */
+  #burst = 0;
   /** One token of the unreduced limit in units. */
   readonly #baseToken: number;
 
@@ -69,6 +75,7 @@ export class AdaptiveBuckets implements KeyedLimit {
   }
 
   giveBack(key: string, cost: number): void {
+    this.#follow();
     const now = this.#now();
     const index = this.#locate(key);
     if (index === -1) return;
@@ -90,6 +97,7 @@ export class AdaptiveBuckets implements KeyedLimit {
 
   #decide(key: string, cost: number, takes: boolean): RateLimitDecision {
     const table = this.#table;
+    this.#follow();
     const now = this.#now();
     let index = this.#locate(key);
     const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
@@ -107,10 +115,9 @@ export class AdaptiveBuckets implements KeyedLimit {
       if (wouldBase) table.lanes[index + 1] = now + baseDebt + cost * this.#baseToken;
     }
     const owed = takes && isAllowed ? debt + price : debt;
-    const limit = Math.max(1, Math.floor(this.#policy.requestsInForce));
     return {
       isAllowed,
-      limit,
+      limit: Math.max(1, Math.floor(this.#inForce)),
       remaining: this.#remaining(owed, takes && isAllowed ? now + owed : fullAt),
       resetMs: this.#wholeMs(owed),
       retryAfterMs: isAllowed ? 0 : this.#wholeMs(Math.max(1, needed - this.#window)),
@@ -127,28 +134,31 @@ export class AdaptiveBuckets implements KeyedLimit {
   #leastDebt(isKnown: boolean, price: number): number {
     if (!this.#isReduced) return 0;
     if (!isKnown) return this.#window - price;
-    const { requests, requestsInForce } = this.#policy;
-    const one = this.#price(1);
-    const burst = Math.max(LEAST_BURST, (requestsInForce * requestsInForce) / requests) * one;
     // A request that costs more than what may be spent at once must still find room some time.
-    return Math.max(0, this.#window - Math.max(price + one, burst));
+    return Math.max(0, this.#window - Math.max(price + this.#token, this.#burst));
   }
 
   /** What must be there beyond the price, less than a token; the same until the next request is let in. */
   #margin(fullAt: number, price: number): number {
     if (!this.#isReduced) return 0;
     const part = this.#partOf(keyHasher.low, fullAt);
-    return Math.min(this.#window - price, Math.floor(this.#price(1) * part));
+    return Math.min(this.#window - price, Math.floor(this.#token * part));
   }
 
   #remaining(owed: number, fullAt: number): number {
-    const price = this.#price(1);
     const isUnused = owed === 0 || fullAt === 0;
-    return Math.max(0, Math.floor((this.#window - owed - (isUnused ? 0 : this.#margin(fullAt, price))) / price));
+    const margin = isUnused ? 0 : this.#margin(fullAt, this.#token);
+    return Math.max(0, Math.floor((this.#window - owed - margin) / this.#token));
   }
 
-  get #isReduced(): boolean {
-    return this.#policy.requestsInForce < this.#policy.requests;
+  /** Computes what depends on the limit in force, when that has moved. */
+  #follow(): void {
+    const { requests, requestsInForce } = this.#policy;
+    if (requestsInForce === this.#inForce) return;
+    this.#inForce = requestsInForce;
+    this.#isReduced = requestsInForce < requests;
+    this.#token = this.#price(1);
+    this.#burst = Math.max(LEAST_BURST, (requestsInForce * requestsInForce) / requests) * this.#token;
   }
 
   #locate(key: string): number {
@@ -161,7 +171,7 @@ export class AdaptiveBuckets implements KeyedLimit {
    * the bucket is full; it would otherwise be shut out for as long as the load lasts.
    */
   #price(cost: number): number {
-    return Math.min(this.#window, Math.ceil((cost * this.#window) / Math.max(1, this.#policy.requestsInForce)));
+    return Math.min(this.#window, Math.ceil((cost * this.#window) / Math.max(1, this.#inForce)));
   }
 
   #wholeMs(units: number): number {

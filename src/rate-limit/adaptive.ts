@@ -59,10 +59,9 @@ export class AdaptiveController {
     return this.#state.reason;
   }
 
-  /** Takes a step if one is due. */
-  refresh(): void {
-    const { clock, load, gate } = this.#parts;
-    const nowMs = clock.monotonicMs();
+  /** Takes a step if one is due. A time before the last step is no error: none is due then. */
+  refresh(nowMs = this.#parts.clock.monotonicMs()): void {
+    const { load, gate } = this.#parts;
     const elapsedMs = nowMs - this.#steppedAtMs;
     if (elapsedMs < STEP_EVERY_MS) return;
     this.#steppedAtMs = nowMs;

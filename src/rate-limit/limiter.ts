@@ -2,6 +2,7 @@ import { ClientKeys } from "../client-address/client-key.js";
 import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
+import type { EventLoopTurns } from "../load/event-loop-turns.js";
 import type { LoadSource } from "../load/snapshot.js";
 import type { GateLoad } from "../shedding/gate.js";
 import { LoadShedder } from "../shedding/load-shedder.js";
@@ -36,6 +37,7 @@ export class RateLimiter {
   readonly #store: GuardedStore | undefined;
   readonly #events: EventHub;
   readonly #clientKeys: ClientKeys;
+  readonly #turns: EventLoopTurns;
   readonly #warned = new Set<string>();
 
   /**
@@ -53,6 +55,7 @@ export class RateLimiter {
     this.shedder = createShedder(config, parts);
     this.controller = createController(config, parts, this.shedder);
     this.#events = parts.events;
+    this.#turns = parts.load.turns;
     this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
     const policy = createPolicy(config, id, this.controller);
     const { events, clock } = parts;
@@ -98,13 +101,14 @@ export class RateLimiter {
     return 1;
   }
 
+  /** Takes from a key's quota. The load is followed by the time of the last arrival, which need not be read again. */
   consume(key: string, cost: number): MaybePromise<LimiterDecision> {
-    this.controller?.refresh();
+    this.controller?.refresh(this.#turns.latestMs);
     return this.local !== undefined ? this.local.consume(key, cost) : this.#guarded().consume(key, cost);
   }
 
   peek(key: string, cost = 1): MaybePromise<LimiterDecision> {
-    this.controller?.refresh();
+    this.controller?.refresh(this.#turns.latestMs);
     return this.local !== undefined ? this.local.peek(key, cost) : this.#guarded().peek(key, cost);
   }
 

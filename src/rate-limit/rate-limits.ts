@@ -148,8 +148,10 @@ export class RateLimits {
     return limiter;
   }
 
+  /** The limit of this name as it is now; without requests nobody else has it follow the load. */
   #named(name = "default"): RateLimiter {
     const limiter = this.#byName.get(name);
+    limiter?.controller?.refresh();
     if (limiter !== undefined) return limiter;
     const names = [...this.#byName.keys()].map((known) => `"${known}"`).join(", ");
     throw new ConfigError({
