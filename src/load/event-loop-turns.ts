@@ -1,7 +1,13 @@
+import { setImmediate } from "node:timers";
+import { loopTime } from "./event-loop.js";
+
 /** Milliseconds that the event loop has slept since the process began. */
 export type IdleTimeReader = () => number;
 
-/** Calls back when the turn of the event loop that is in progress has handed over all that it read. */
+/**
+ * Calls back when the turn of the event loop that is in progress has handed over all that it read. By
+ * default the `setImmediate` of the module: fake timers replace the global one, and no turn would end.
+ */
 export type AfterTurn = (callback: () => void) => unknown;
 
 /** Weight of the newest turn in means over turns. */
@@ -114,5 +120,5 @@ export class EventLoopTurns {
 }
 
 function loopIdleMs(): number {
-  return performance.eventLoopUtilization().idle;
+  return loopTime().idle;
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import type { Clock } from "../../clock.js";
 import type { RateLimitDecision } from "../../rate-limit/store.js";
 import type { RedisConnection } from "../connection.js";
@@ -71,6 +72,7 @@ export class Batch {
     if (pending !== undefined && pending.operations.length < MOST_OPERATIONS) return pending;
     const call = new KeyCall(plan, key, plan.slotOf(key));
     plan.pending.set(key, call);
+    // Of the module, which fake timers leave alone: nothing would be sent otherwise.
     if (this.#calls.length === 0) setImmediate(() => this.flush());
     this.#calls.push(call);
     return call;
