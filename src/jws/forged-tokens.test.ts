@@ -1,6 +1,11 @@
 import { createHmac, createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ALGORITHMS } from "./algorithms.js";
 import { JwsError, signCompact, verifyCompact } from "./index.js";
+import { parseJsonObject } from "./json.js";
+import { prepareKey } from "./keys.js";
+import { Verifier } from "./verifier.js";
 
 const secret = Buffer.alloc(32, 1);
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -120,6 +125,43 @@ describe("verifyCompact refuses forged tokens", () => {
   ])("%s", (_, token, code) => {
     expect(codeOf(token)).toBe(code);
   });
+
+  it.each([0, 1, 7, 20, 41, 42])("characters past ASCII at %i of the signature, right after the honest token", (at) => {
+    for (const character of ["\xe9", "\xff", "\u0141", "\u2028", "\ud83d\ude00", "\ud800"]) {
+      const forged = tail.slice(0, at) + character + tail.slice(at + character.length);
+      expect(codeOf(good)).toBe("accepted");
+      expect(codeOf(`${head}.${body}.${forged}`)).toBe("signature");
+    }
+  });
+
+  it("any token that differs from the one that was verified before", () => {
+    const verify = new Verifier([prepareKey(secret, ALGORITHMS.HS256)]);
+    const anyUnit = fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit));
+    fc.assert(
+      fc.property(fc.nat(good.length - 1), fc.oneof(anyUnit, fc.string({ unit: "binary" })), (at, piece) => {
+        const forged = good.slice(0, at) + piece + good.slice(at + piece.length);
+        fc.pre(forged !== good);
+        expect(verify.verify(good)).toBeTypeOf("object");
+        expect(verify.verify(forged)).toBeTypeOf("string");
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each(['"\\ud800"', '"x\\udfffy"', '["\\udc00\\ud800"]', '{"\\uD83D":1}', '"\\\\\\ud800"'])(
+    "a payload or header with half of a surrogate pair: %s",
+    (value) => {
+      expect(parseJsonObject(Buffer.from(`{"a":${value}}`))).toBeUndefined();
+      expect(codeOf(signedAs(`{"alg":"HS256","x":${value}}`))).toBe("malformed");
+    },
+  );
+
+  it.each(['"\\ud83d\\ude00"', '"\\\\ud800"', '"\\\\\\ud83d\\ude00"', '"😀"'])(
+    "but no whole one: %s",
+    (value) => {
+      expect(parseJsonObject(Buffer.from(`{"a":${value}}`))).toBeDefined();
+    },
+  );
 
   it("a payload whose right signature covers base64url that is not canonical", () => {
     for (const payload of ["eyJhIjoxfQ==", "eyJhIjoxfR", "eyJh IjoxfQ", "e"]) {

@@ -2,7 +2,7 @@ import { ALGORITHMS, isAlgorithmName } from "./algorithms.js";
 import { encodeBase64url } from "./base64url.js";
 import { JWS_REJECTION_MESSAGES, JwsError } from "./errors.js";
 import { headerProblem, type JwsHeader } from "./header.js";
-import { isJsonObject } from "./json.js";
+import { isJsonObject, writeJsonObject } from "./json.js";
 import type { KeyInput } from "./key-import.js";
 import { prepareKey } from "./keys.js";
 
@@ -42,5 +42,7 @@ export function encodeHeader(header: JwsHeader): string {
     throw new JwsError("invalid_input", '"alg" must be a string, and "kid", "typ" and "cty" too when they are there');
   }
   if (problem !== undefined) throw new JwsError(problem, JWS_REJECTION_MESSAGES[problem]);
-  return Buffer.from(JSON.stringify(header)).toString("base64url");
+  const text = writeJsonObject(header);
+  if (text === undefined) throw new JwsError("invalid_input", "the header has half of a surrogate pair in a string");
+  return Buffer.from(text).toString("base64url");
 }

@@ -30,22 +30,30 @@ export interface ClaimExpectations {
   readonly issuers: readonly string[];
   /** Audiences, one of which the token must name; empty: any or none. */
   readonly audiences: readonly string[];
-  /** Leeway for `exp`, `nbf` and `iat`. */
+  /** Leeway for `exp` and `nbf`, and for `iat` beside the few seconds that it always has. */
   readonly clockTolerance: number;
   readonly requireExpiration: boolean;
 }
+
+/**
+ * How far the issuer's clock may be ahead, in seconds. RFC 7519 refuses no token for its `iat`: ours is a
+ * guard against dates that are plainly wrong, and must not hit the honest issuer on another machine.
+ */
+const CLOCK_DIFFERENCE = 5;
 
 /** The rules for claims (RFC 7519 section 4.1, RFC 8725 sections 3.8 to 3.10). */
 export class ClaimRules {
   readonly #issuers: readonly string[];
   readonly #audiences: readonly string[];
   readonly #tolerance: number;
+  readonly #issueTolerance: number;
   readonly #requireExpiration: boolean;
 
   constructor(expectations: ClaimExpectations) {
     this.#issuers = expectations.issuers;
     this.#audiences = expectations.audiences;
     this.#tolerance = expectations.clockTolerance;
+    this.#issueTolerance = expectations.clockTolerance + CLOCK_DIFFERENCE;
     this.#requireExpiration = expectations.requireExpiration;
   }
 
@@ -72,7 +80,7 @@ export class ClaimRules {
     if (exp !== undefined && now >= exp + this.#tolerance) return "expired";
     if (nbf !== undefined && now < nbf - this.#tolerance) return "not_yet_valid";
     // In whole seconds, as iat has them: a token issued in this second is not of the future.
-    if (iat !== undefined && Math.floor(iat) - this.#tolerance > Math.floor(now)) return "issued_in_future";
+    if (iat !== undefined && Math.floor(iat) - this.#issueTolerance > Math.floor(now)) return "issued_in_future";
     return undefined;
   }
 

@@ -33,7 +33,7 @@ export interface JwtOptions {
   readonly headerPrefix?: string | undefined;
   /** A cookie to read the token from when the header has none. */
   readonly cookieName?: string | undefined;
-  /** Leeway for `exp`, `nbf` and `iat`. Default 0. */
+  /** Leeway for `exp` and `nbf`; for `iat`, 5 seconds more. Default 0. */
   readonly clockTolerance?: number | undefined;
   /** `false`: a request without a token passes without claims. A bad token never passes. Default `true`. */
   readonly required?: boolean | undefined;

@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../clock.js";
 import { ConfigError } from "../errors.js";
 import { EventHub, type TokenRejection } from "../events.js";
 import { headerProblem, type JwsHeader } from "../jws/header.js";
-import { isJsonObject, type JsonObject } from "../jws/json.js";
+import { isJsonObject, type JsonObject, writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
 import { encodeHeader } from "../jws/sign-compact.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
@@ -111,11 +111,15 @@ export class Jwt<Claims = JwtClaims> {
    * unless the claims have them. The claims are not changed.
    *
    * @throws ConfigError (`CELLO_CONFLICT`) when there is only a public key or a `jwksUri`
-   * @throws TypeError when a registered claim has a wrong type, or a header parameter cannot be used
+   * @throws TypeError when a registered claim has a wrong type, a string has half of a surrogate pair, or a
+   *   header parameter cannot be used
    */
   sign(claims: Claims & RegisteredClaims, options: SignOptions = {}): string {
     const sign = this.#signingKey?.sign ?? this.#cannotSign();
-    const payload = JSON.stringify(this.#completeClaims(claims, options));
+    const payload = writeJsonObject(this.#completeClaims(claims, options));
+    if (payload === undefined) {
+      throw new TypeError("Jwt.sign: the claims have half of a surrogate pair in a string; see String.toWellFormed");
+    }
     const segment = options.header === undefined ? this.#headerSegment : this.#headerWith(options.header);
     const signingInput = `${segment}.${Buffer.from(payload).toString("base64url")}`;
     return `${signingInput}.${sign(signingInput)}`;
@@ -228,7 +232,7 @@ export class Jwt<Claims = JwtClaims> {
 
   #headerWith(parameters: Readonly<Record<string, unknown>>): string {
     const header = { ...this.#header, ...parameters, alg: this.#header.alg };
-    const problem = headerProblem(header);
+    const problem = headerProblem(header) ?? (writeJsonObject(header) === undefined ? "malformed" : undefined);
     if (problem !== undefined) throw new TypeError(`Jwt.sign: the header parameters cannot be used (${problem})`);
     return encodeHeader(header);
   }

@@ -111,6 +111,25 @@ describe.each(kinds)("$name", ({ make, open, content }) => {
   });
 });
 
+describe.each([
+  ["CookieSealer", sealerOf(["one"]), sealerOf(["one"]).seal('["data"]', NOW)],
+  ["SignedIds", idsOf(["one"]), idsOf(["one"]).sign("A".repeat(43), NOW)],
+])("%s", (_, opener, value) => {
+  it("opens nothing by what the value before has left behind", () => {
+    const anyUnit = fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit));
+    const place = fc.oneof(fc.nat(value.length - 1), fc.constantFrom(value.length - 1, value.length - 2));
+    fc.assert(
+      fc.property(place, fc.oneof(anyUnit, fc.string({ unit: "binary" })), (at, piece) => {
+        const forged = value.slice(0, at) + piece + value.slice(at + piece.length);
+        fc.pre(forged !== value);
+        expect(opener.open(value, NOW)).toBeTypeOf("object");
+        expect(opener.open(forged, NOW)).toBeTypeOf("string");
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
 describe("CookieSealer", () => {
   it("brings back any text, at any day, in the length that it foretold", () => {
     const sealer = sealerOf(["one"]);
@@ -156,6 +175,12 @@ describe("CookieSealer", () => {
 });
 
 describe("SignedIds", () => {
+  it("sign ids of their own kind only", () => {
+    for (const id of ["", "A", "A".repeat(42), `${"A".repeat(42)}\xe9`]) {
+      expect(() => idsOf(["one"]).sign(id, NOW)).toThrow("not a session id");
+    }
+  });
+
   it("makes ids of 256 random bits, and other names for them in stores", () => {
     const ids = Array.from({ length: 1000 }, () => SignedIds.create());
     expect(new Set(ids).size).toBe(1000);

@@ -59,7 +59,8 @@ export class SignedIds {
     signed.writeUInt8(VERSION, 0);
     signed.writeUInt32BE(key.id, 1);
     signed.writeUIntBE(issuedAt, 5, 6);
-    signed.write(id, ID_AT, ID_BYTES, "base64url");
+    // What the id does not fill would be whatever stood in this memory.
+    if (signed.write(id, ID_AT, ID_BYTES, "base64url") !== ID_BYTES) throw new TypeError("not a session id");
     this.#tag(signed, key.signing).copy(signed, TAG_AT);
     return signed.toString("base64url");
   }

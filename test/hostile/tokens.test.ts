@@ -92,6 +92,8 @@ const badTokens: Readonly<Record<string, () => string>> = {
   "two tokens with a comma": () => `${good()}, Bearer ${good()}`,
   "a tab behind it": () => `${good()}\t x`,
   "bytes above ASCII": () => "\xff\xfe\xe2\x80\xae",
+  "half of a surrogate pair in the subject": () => forge(HS256, `{"sub":"\\ud800","exp":${now() + 900}}`),
+  "half of a surrogate pair in a name": () => forge(HS256, `{"\\udfff":1,"exp":${now() + 900}}`),
   "a quoted token": () => `"${good()}"`,
 };
 
@@ -124,6 +126,17 @@ describe("a bad token", () => {
     expect(fingerprint(response)).toBe(fingerprint(await refused()));
     expect(response.status).toBe(401);
     expect(header(response, "www-authenticate")).toBe('Bearer error="invalid_token"');
+  });
+
+  it("is refused when its last bytes are not ASCII, also right after the good one that it was made of", async () => {
+    for (const end of ["\xe9", "\xff", "\xc3\xa9", "\u00c4\u00c4\u00c4"]) {
+      const token = good();
+      expect((await me(`Authorization: Bearer ${token}`)).status).toBe(200);
+      const forged = await me(`Authorization: Bearer ${token.slice(0, -end.length)}${end}`);
+      expect(fingerprint(forged)).toBe(fingerprint(await refused()));
+      const again = await me(`Authorization: Bearer ${token.slice(0, -1)}${end}`);
+      expect(fingerprint(again)).toBe(fingerprint(await refused()));
+    }
   });
 
   it.each(Object.entries(badTokens))("is refused alike from the cookie: %s", async (_name, make) => {

@@ -81,10 +81,12 @@ export class LimitPlans {
 
 /** A key of bounded length; no short key can be named like the hash of a long one. */
 export function boundedKey(key: string): string {
+  // Redis is told bytes, and all halves of surrogate pairs would become the same three.
+  if (!key.isWellFormed()) return `${HASHED}${digest(Buffer.from(key, "utf16le"))}`;
   if (key.length <= LONGEST_KEY && !key.startsWith(HASHED)) return key;
   return `${HASHED}${digest(key)}`;
 }
 
-function digest(text: string): string {
-  return createHash("sha256").update(text).digest("base64url");
+function digest(data: string | Buffer): string {
+  return createHash("sha256").update(data).digest("base64url");
 }
