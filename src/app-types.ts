@@ -1,7 +1,10 @@
 import type { FastifyReply, FastifyRequest, RouteGenericInterface, RouteShorthandOptions } from "fastify";
 import type { JwtClaims } from "./jwt/claims.js";
 import type { RouteSecurityOptions } from "./route-policy.js";
+import type { SecuredRequestFields } from "./secured-request.js";
 import type { Session } from "./session/session.js";
+// For what it declares: routes and plugins that are written against Fastify itself have our fields too.
+import "./adapters/fastify/types.js";
 
 /** What a handler's request carries; an application names its own shapes. */
 export interface AppTypes {
@@ -25,10 +28,11 @@ export type AppRequest<
   Types extends AppTypes = AppTypes,
   Claims = ClaimsOf<Types>,
   Route extends RouteGenericInterface = RouteGenericInterface,
-> = Omit<FastifyRequest<Route>, "claims" | "session"> & {
-  readonly claims: Claims;
-  readonly session: SessionOf<Types>;
-};
+> = Omit<FastifyRequest<Route>, keyof SecuredRequestFields> &
+  Omit<SecuredRequestFields, "claims" | "session"> & {
+    readonly claims: Claims;
+    readonly session: SessionOf<Types>;
+  };
 
 /** A handler: what it returns, or the promise of it, is sent. */
 export type AppHandler<

@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, relative } from "node:path";
+import { compiler, pack, unpackInto } from "../package/packed.js";
 import type { CodeBlock, Page } from "./documents.js";
 import { repository } from "./documents.js";
 
 const folder = join(repository, "node_modules/.cache/cello/docs-blocks");
-const compiler = join(repository, "node_modules/typescript/bin/tsc");
 
 /** A `ts` block as a file that can be compiled and run. */
 export interface Program {
@@ -39,39 +39,53 @@ export function clearPrograms(): void {
 }
 
 /**
- * Compiles all programs at once, as strictly as the repository.
+ * Compiles the programs as their readers do: against the packed package, and with nothing loaded that
+ * a block does not import itself. Those that import the same packages are compiled together.
  *
  * @returns what the compiler says about each file; files without an entry are right
  */
 export async function typeCheck(programs: readonly Program[]): Promise<ReadonlyMap<string, string>> {
+  await unpackInto(folder, await pack(folder));
+  const messages = new Map<string, string>();
+  for (const group of byImports(programs)) {
+    let current = "";
+    for (const line of (await compile(group)).split("\n")) {
+      const named = group.find((program) => line.includes(basename(program.file)));
+      if (named !== undefined) current = named.file;
+      else if (/^\S+\(\d+,\d+\)/.test(line)) current = line;
+      if (line.trim() !== "") messages.set(current, `${messages.get(current) ?? ""}${line}\n`);
+    }
+  }
+  return messages;
+}
+
+/** A package that is imported declares types for all files that are compiled with it. */
+function byImports(programs: readonly Program[]): Iterable<readonly Program[]> {
+  const groups = new Map<string, Program[]>();
+  for (const program of programs) {
+    const specifiers = [...readFileSync(program.file, "utf8").matchAll(/\bfrom "([^"]+)"/g)].map(([, name]) => name);
+    const key = [...new Set(specifiers)].sort().join(" ");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [program]);
+    else group.push(program);
+  }
+  return groups.values();
+}
+
+/** As strictly as the repository, whose sources are out of reach. */
+function compile(programs: readonly Program[]): Promise<string> {
   const config = {
     extends: relative(folder, join(repository, "tsconfig.json")),
     // A sample may show a parameter that it does not use.
-    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
+    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, paths: {} },
     files: programs.map((program) => program.file),
     include: [],
   };
   const configFile = join(folder, "tsconfig.json");
   writeFileSync(configFile, JSON.stringify(config, null, 2));
-  const output = await compile(configFile);
-  const messages = new Map<string, string>();
-  let current = "";
-  for (const line of output.split("\n")) {
-    const named = programs.find((program) => line.includes(relative(repository, program.file)));
-    if (named !== undefined) current = named.file;
-    else if (/^\S+\(\d+,\d+\)/.test(line)) current = line;
-    if (line.trim() !== "") messages.set(current, `${messages.get(current) ?? ""}${line}\n`);
-  }
-  return messages;
-}
-
-function compile(configFile: string): Promise<string> {
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [compiler, "-p", configFile, "--pretty", "false"],
-      { cwd: repository },
-      (_error, stdout) => resolve(stdout),
+    execFile(process.execPath, [compiler, "-p", configFile, "--pretty", "false"], { cwd: folder }, (_error, stdout) =>
+      resolve(stdout),
     );
   });
 }

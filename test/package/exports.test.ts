@@ -1,25 +1,13 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compiler, manifest, pack } from "./packed.js";
 
 const run = promisify(execFile);
-const repository = fileURLToPath(new URL("../../", import.meta.url));
-const compiler = join(repository, "node_modules/typescript/bin/tsc");
 
-interface Manifest {
-  readonly name: string;
-  readonly version: string;
-  readonly files: readonly string[];
-  readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
-  readonly devDependencies: Readonly<Record<string, string>>;
-  readonly peerDependencies?: Readonly<Record<string, string>>;
-}
-
-const manifest = readManifest();
 /** What a user writes after `from`: cello, cello/jws and so on. */
 const subpaths = Object.keys(manifest.exports).filter((key) => !key.endsWith(".json"));
 const specifiers = subpaths.map((key) => key.replace(/^\./, manifest.name));
@@ -48,7 +36,7 @@ describe("the packed package, installed in an empty project", () => {
     work = mkdtempSync(join(tmpdir(), "cello-package-"));
     consumer = join(work, "consumer");
     mkdirSync(consumer);
-    const tarball = await pack(join(work, "staging"));
+    const tarball = await pack(work);
     writeJson("package.json", { name: "consumer", private: true, type: "module" });
     // The hosts and @types/node are what a TypeScript user of the adapters has of his own.
     const own = ["@types/node", ...Object.keys(manifest.peerDependencies ?? {})];
@@ -109,26 +97,34 @@ describe("the packed package, installed in an empty project", () => {
         ].join("\n");
       });
       writeFileSync(join(consumer, "main.ts"), [...(await Promise.all(uses)), mustNotBeAny(), ""].join("\n"));
-      writeJson("tsconfig.json", {
-        compilerOptions: {
-          target: "es2022",
-          lib: ["es2023"],
-          types: ["node"],
-          strict: true,
-          noEmit: true,
-          skipLibCheck: false,
-          module,
-          moduleResolution,
-        },
-        files: ["main.ts"],
-      });
-      const output = await run(process.execPath, [compiler, "-p", "tsconfig.json"], { cwd: consumer }).then(
-        ({ stdout }) => stdout,
-        (error: { stdout?: string }) => error.stdout ?? String(error),
-      );
-      expect(output).toBe("");
+      expect(await typeCheck("main.ts", { module, moduleResolution })).toBe("");
     },
   );
+
+  it("declares what requests and routes have, to who imports nothing but the App", async () => {
+    writeFileSync(join(consumer, "app.ts"), appAlone);
+    expect(await typeCheck("app.ts", { module: "nodenext", moduleResolution: "nodenext" })).toBe("");
+  });
+
+  /** What the compiler says of a strict project of this one file. */
+  async function typeCheck(file: string, options: object): Promise<string> {
+    writeJson("tsconfig.json", {
+      compilerOptions: {
+        target: "es2022",
+        lib: ["es2023"],
+        types: ["node"],
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        ...options,
+      },
+      files: [file],
+    });
+    return run(process.execPath, [compiler, "-p", "tsconfig.json"], { cwd: consumer }).then(
+      ({ stdout }) => stdout,
+      (error: { stdout?: string }) => error.stdout ?? String(error),
+    );
+  }
 
   /** What an entry exports at run-time. */
   async function namesOf(specifier: string): Promise<readonly string[]> {
@@ -143,6 +139,34 @@ describe("the packed package, installed in an empty project", () => {
   }
 });
 
+/** In a project of its own: an adapter that another file imports would declare these names for all. */
+const appAlone = `
+import { App, RateLimitConfig } from "cello";
+
+const app = new App<{ claims: { sub: string }; session: { userId: string } }>();
+app.get("/", (request) => {
+  const fields: string[] = [request.claims.sub, request.cspNonce, request.clientIp, request.id, request.url];
+  const user: string | undefined = request.session.get("userId");
+  return [fields, user, request.rateLimit?.remaining];
+});
+app.route({
+  method: "GET",
+  url: "/route",
+  auth: "optional",
+  roles: ["admin"],
+  rateLimit: RateLimitConfig.tokenBucket({ requests: 1, window: 1 }),
+  handler: (request) => [request.cspNonce, request.clientIp, request.token],
+});
+app.register(async (plugin) => {
+  plugin.get("/plugin", { auth: false, csrf: false, securityHeaders: false }, (request) => request.clientIp);
+});
+app.addHook("onRequest", async (request) => request.log.info(request.clientIp));
+// @ts-expect-error no such value
+app.get("/never", { auth: "none" }, () => "");
+// @ts-expect-error no such field
+app.get("/neither", (request) => request.clamis);
+`;
+
 /** Types that were not found would silently be any, and everything would compile. */
 function mustNotBeAny(): string {
   return [
@@ -150,31 +174,4 @@ function mustNotBeAny(): string {
     "// @ts-expect-error a ConfigError has no such member",
     "export const nothing: string = new ConfigError({ code: 'CELLO_MISSING', subject: '', problem: '', mend: '' }).nothing;",
   ].join("\n");
-}
-
-/**
- * Builds into a folder of its own and packs that: the repository's dist/ may be stale, or in use by
- * another test.
- */
-async function pack(staging: string): Promise<string> {
-  mkdirSync(staging);
-  for (const name of ["package.json", ...manifest.files].filter((name) => name !== "dist")) {
-    const source = join(repository, name);
-    if (existsSync(source)) cpSync(source, join(staging, name), { recursive: true });
-  }
-  const project = join(repository, "tsconfig.build.json");
-  await run(process.execPath, [compiler, "-p", project, "--outDir", join(staging, "dist")]);
-  const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json"], { cwd: staging });
-  return join(staging, packedName(stdout));
-}
-
-/** The name of the tarball; npm prints a list of packages, or (since 11) a record by name. */
-function packedName(output: string): string {
-  const name = /"filename":\s*"([^"]+\.tgz)"/.exec(output)?.[1];
-  if (name === undefined) throw new Error(`npm pack did not say what it made: ${output}`);
-  return name;
-}
-
-function readManifest(): Manifest {
-  return JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
 }
