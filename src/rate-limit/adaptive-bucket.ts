@@ -115,12 +115,17 @@ export class AdaptiveBuckets implements KeyedLimit {
       if (wouldBase) table.lanes[index + 1] = now + baseDebt + cost * this.#baseToken;
     }
     const owed = takes && isAllowed ? debt + price : debt;
+    const room = this.#room(owed, takes && isAllowed ? now + owed : fullAt);
+    const remaining = Math.max(0, Math.floor(room / this.#token));
+    const missing = Math.max(1, needed - this.#window);
+    const more = Math.min(owed, (remaining + 1) * this.#token - room);
     return {
       isAllowed,
       limit: Math.max(1, Math.floor(this.#inForce)),
-      remaining: this.#remaining(owed, takes && isAllowed ? now + owed : fullAt),
+      remaining,
       resetMs: this.#wholeMs(owed),
-      retryAfterMs: isAllowed ? 0 : this.#wholeMs(Math.max(1, needed - this.#window)),
+      moreMs: this.#wholeMs(isAllowed ? more : Math.min(more, missing)),
+      retryAfterMs: isAllowed ? 0 : this.#wholeMs(missing),
       wasReduced: !isAllowed && wouldBase,
     };
   }
@@ -145,10 +150,10 @@ export class AdaptiveBuckets implements KeyedLimit {
     return Math.min(this.#window - price, Math.floor(this.#token * part));
   }
 
-  #remaining(owed: number, fullAt: number): number {
+  /** Units that may be spent now; below 0 when it is not even the part that must be there beyond a price. */
+  #room(owed: number, fullAt: number): number {
     const isUnused = owed === 0 || fullAt === 0;
-    const margin = isUnused ? 0 : this.#margin(fullAt, this.#token);
-    return Math.max(0, Math.floor((this.#window - owed - margin) / this.#token));
+    return this.#window - owed - (isUnused ? 0 : this.#margin(fullAt, this.#token));
   }
 
   /** Computes what depends on the limit in force, when that has moved. */

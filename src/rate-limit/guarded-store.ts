@@ -143,6 +143,7 @@ export class GuardedStore {
       limit,
       remaining: isAllowed ? limit : 0,
       resetMs: isAllowed ? 0 : RETRY_AFTER_MS,
+      moreMs: isAllowed ? 0 : RETRY_AFTER_MS,
       retryAfterMs: isAllowed ? 0 : RETRY_AFTER_MS,
       wasReduced: false,
       isUnavailable: true,
@@ -175,6 +176,7 @@ function isDecision(answer: RateLimitDecision | undefined): boolean {
     Number.isFinite(answer.limit) &&
     Number.isFinite(answer.remaining) &&
     Number.isFinite(answer.resetMs) &&
+    Number.isFinite(answer.moreMs ?? 0) &&
     Number.isFinite(answer.retryAfterMs)
   );
 }

@@ -83,7 +83,7 @@ describe("headerFields", () => {
               text,
               new Map([
                 ["r", limit - 1],
-                ["t", Math.ceil(resetMs / 1000)],
+                ["t", Math.min(60, Math.ceil(resetMs / 1000))],
               ]),
             ]);
           }
@@ -109,6 +109,22 @@ describe("headerFields", () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it("says as t when more comes: not after the window, nor after Retry-After", () => {
+    const shown = (said: RateLimitDecision) => headerFields([verdict("a", "both", said)]).filter((_, at) => at % 2 > 0);
+    expect(shown({ ...decision(100, 40, 36_000), moreMs: 600 })).toEqual([
+      '"a";q=100;w=60',
+      '"a";r=40;t=1',
+      "100",
+      "40",
+      "36",
+    ]);
+    expect(shown({ ...decision(5, 4, 60_001), moreMs: 60_001 })[1]).toBe('"a";r=4;t=60');
+    expect(shown({ ...decision(5, 4, 60_001), moreMs: 60_001 })[4]).toBe("60");
+    const refused = { ...decision(5, 0, 60_000), isAllowed: false, retryAfterMs: 1200 };
+    expect(shown(refused)[1]).toBe('"a";r=0;t=2');
+    expect(shown({ ...refused, moreMs: 500 })[1]).toBe('"a";r=0;t=1');
   });
 
   it("never says Retry-After: 0", () => {

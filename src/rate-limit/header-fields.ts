@@ -10,12 +10,14 @@ export class LimitFields {
   readonly isStandard: boolean;
   readonly isLegacy: boolean;
   readonly #name: string;
+  readonly #windowSeconds: number;
   readonly #windowParameter: string;
   #policy: string;
   #policyLimit: number;
   #lines: readonly string[] = [];
   #linesLimit = -1;
   #linesRemaining = -1;
+  #linesMore = -1;
   #linesReset = -1;
 
   constructor(config: RateLimitConfig) {
@@ -23,7 +25,8 @@ export class LimitFields {
     this.isLegacy = config.headers === "legacy" || config.headers === "both";
     this.#name = serializeItem(config.name);
     // The draft knows whole seconds only; a client that waits longer than it must does no harm.
-    this.#windowParameter = `;w=${Math.ceil(config.window)}`;
+    this.#windowSeconds = Math.ceil(config.window);
+    this.#windowParameter = `;w=${this.#windowSeconds}`;
     this.#policyLimit = config.requests;
     this.#policy = this.#policyText(config.requests);
   }
@@ -39,7 +42,12 @@ export class LimitFields {
 
   /** The member of `RateLimit`: `"default";r=99;t=1`. */
   state(decision: RateLimitDecision): string {
-    return `${this.#name};r=${decision.remaining};t=${wholeSeconds(decision.resetMs)}`;
+    return `${this.#name};r=${decision.remaining};t=${this.#moreSeconds(decision)}`;
+  }
+
+  /** Seconds until the whole quota is there again: never more than the window that clients are told. */
+  resetSeconds({ resetMs }: RateLimitDecision): number {
+    return Math.min(wholeSeconds(resetMs), this.#windowSeconds);
   }
 
   /**
@@ -50,20 +58,36 @@ export class LimitFields {
    */
   lines(decision: RateLimitDecision): readonly string[] {
     const { limit, remaining } = decision;
-    const reset = wholeSeconds(decision.resetMs);
-    if (remaining === this.#linesRemaining && reset === this.#linesReset && limit === this.#linesLimit) {
+    const more = this.#moreSeconds(decision);
+    const reset = this.isLegacy ? this.resetSeconds(decision) : -1;
+    if (
+      remaining === this.#linesRemaining &&
+      more === this.#linesMore &&
+      reset === this.#linesReset &&
+      limit === this.#linesLimit
+    ) {
       return this.#lines;
     }
     this.#linesLimit = limit;
     this.#linesRemaining = remaining;
+    this.#linesMore = more;
     this.#linesReset = reset;
     const list = this.isStandard
-      ? ["RateLimit-Policy", this.policy(limit), "RateLimit", `${this.#name};r=${remaining};t=${reset}`]
+      ? ["RateLimit-Policy", this.policy(limit), "RateLimit", `${this.#name};r=${remaining};t=${more}`]
       : [];
-    if (this.isLegacy) pushLegacy(list, decision);
+    if (this.isLegacy) pushLegacy(list, decision, reset);
     // Responses share it.
     this.#lines = Object.freeze(list);
     return list;
+  }
+
+  /**
+   * Seconds until more of the quota comes (`t`, as draft 10 and later define it). Whoever was refused
+   * gets no later moment there than in `Retry-After`.
+   */
+  #moreSeconds(decision: RateLimitDecision): number {
+    const seconds = Math.min(wholeSeconds(decision.moreMs ?? decision.resetMs), this.#windowSeconds);
+    return decision.isAllowed ? seconds : Math.min(seconds, retryAfterSeconds(decision));
   }
 
   #policyText(limit: number): string {
@@ -85,28 +109,30 @@ export interface LimitVerdict {
 export function headerFields(verdicts: readonly LimitVerdict[]): readonly string[] {
   let policies = "";
   let states = "";
-  let legacy: RateLimitDecision | undefined;
-  for (const { fields, decision } of verdicts) {
+  let legacy: LimitVerdict | undefined;
+  for (const verdict of verdicts) {
+    const { fields, decision } = verdict;
     if (fields.isStandard) {
       const separator = policies === "" ? "" : ", ";
       policies += separator + fields.policy(decision.limit);
       states += separator + fields.state(decision);
     }
-    if (fields.isLegacy) legacy ??= decision;
+    if (fields.isLegacy) legacy ??= verdict;
   }
   const list = policies === "" ? [] : ["RateLimit-Policy", policies, "RateLimit", states];
-  if (legacy !== undefined) pushLegacy(list, legacy);
+  if (legacy !== undefined) pushLegacy(list, legacy.decision, legacy.fields.resetSeconds(legacy.decision));
   return list;
 }
 
-function pushLegacy(list: string[], decision: RateLimitDecision): void {
+/** @param reset seconds until the whole quota is there again: that is what these names have always meant */
+function pushLegacy(list: string[], decision: RateLimitDecision, reset: number): void {
   list.push(
     "X-RateLimit-Limit",
     String(decision.limit),
     "X-RateLimit-Remaining",
     String(decision.remaining),
     "X-RateLimit-Reset",
-    String(wholeSeconds(decision.resetMs)),
+    String(reset),
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Refusal } from "../problem.js";
 import type { LimiterDecision } from "./guarded-store.js";
-import { headerFields, type LimitFields, retryAfterSeconds, wholeSeconds } from "./header-fields.js";
+import { headerFields, type LimitFields, retryAfterSeconds } from "./header-fields.js";
 import type { RateLimiter } from "./limiter.js";
 import { COUNTS_UNAVAILABLE, quotaExceeded, REDUCED_CAPACITY, type TemporaryRefusal } from "./refusals.js";
 
@@ -48,13 +48,13 @@ export interface RateLimitState {
 }
 
 /** A decision as the application sees it. */
-export function rateLimitState(name: string, decision: LimiterDecision): RateLimitState {
+export function rateLimitState({ name, fields }: RateLimiter, decision: LimiterDecision): RateLimitState {
   return {
     name,
     isAllowed: decision.isAllowed,
     limit: decision.limit,
     remaining: decision.remaining,
-    reset: wholeSeconds(decision.resetMs),
+    reset: fields.resetSeconds(decision),
     retryAfter: decision.isAllowed ? 0 : retryAfterSeconds(decision),
   };
 }
@@ -72,7 +72,7 @@ export class RateLimitOutcome {
   /** The state of the tightest limit. */
   get state(): RateLimitState | undefined {
     const tightest = this.verdicts[0];
-    return tightest && rateLimitState(tightest.limiter.name, tightest.decision);
+    return tightest && rateLimitState(tightest.limiter, tightest.decision);
   }
 
   /**

@@ -165,6 +165,6 @@ export class RateLimits {
 }
 
 function stateOf(limiter: RateLimiter, decision: MaybePromise<LimiterDecision>): MaybePromise<RateLimitState> {
-  if (decision instanceof Promise) return decision.then((settled) => rateLimitState(limiter.name, settled));
-  return rateLimitState(limiter.name, decision);
+  if (decision instanceof Promise) return decision.then((settled) => rateLimitState(limiter, settled));
+  return rateLimitState(limiter, decision);
 }

@@ -136,6 +136,23 @@ describe("SlidingWindows", () => {
     );
   });
 
+  it.each([5, 300, 100_000])(
+    "tells no time beyond the window at the first unit, between ticks too (%i requests)",
+    (requests) => {
+      for (const originMs of [0, 0.0003, 17.77777, 123_456.789]) {
+        for (const windowMs of [1000, 60_000]) {
+          const clock = new TestClock(originMs);
+          const windows = new SlidingWindows(testPolicy("sliding-window", requests, windowMs), clock);
+          expect(windows.consume("key", 1)).toMatchObject({ resetMs: windowMs, moreMs: windowMs });
+          clock.nowMs += windowMs / 4;
+        const { resetMs, moreMs = 0 } = windows.consume("key", 1);
+        expect(resetMs).toBe(windowMs);
+        expect(Math.abs(moreMs - windowMs * 0.75)).toBeLessThanOrEqual(1);
+      }
+      }
+    },
+  );
+
   it("allows no burst at the boundary of two windows", () => {
     const clock = new TestClock(0);
     const windows = new SlidingWindows(testPolicy("sliding-window", 5, 300_000), clock);

@@ -18,8 +18,8 @@ const MOST_STAMPS = 256;
  * `t + window`.
  *
  * Up to 256 units a window each has a stamp, and the count is exact. Above, the window is cut into 256
- * slots; what is taken in a slot is stamped with the slot's end, so the bound holds and a unit may be
- * free again a slot later than it could be.
+ * slots; what is taken in a slot has the stamp of what was taken there last, so the bound holds and a unit
+ * may be free again a slot later than it could be.
  *
  * Stamps are rounded up to a tick (about a microsecond) and the time of a decision down, so that the
  * bound holds for the times between ticks too.
@@ -61,9 +61,10 @@ export class SlidingWindows implements KeyedLimit {
       this.#ring.create();
     }
     const newest = this.#push(cost, now);
-    this.#save(index, used + cost);
     table.lanes[index] = newest + this.#window;
-    return this.#allow(index, used + cost, now);
+    const allowed = this.#allow(index, used + cost, now);
+    this.#save(index, used + cost);
+    return allowed;
   }
 
   peek(key: string, cost: number): RateLimitDecision {
@@ -126,21 +127,19 @@ export class SlidingWindows implements KeyedLimit {
   /** Stamps `cost` units and returns the stamp. */
   #push(cost: number, now: number): number {
     const ring = this.#ring;
-    if (this.#slot === 0) {
-      const stamp = this.#time.nowUp;
-      ring.push(stamp | 0, cost);
-      return stamp;
-    }
+    const stamp = this.#time.nowUp;
     const newest = ring.count - 1;
-    const age = newest === -1 ? 1 : this.#age(ring.stampAt(newest), now);
-    // The newest slot has not ended yet, or ends now.
-    if (age <= 0 && this.#time.nowUp <= now - age) {
-      ring.setNewestWeight(ring.weightAt(newest) + cost);
-      return now - age;
+    if (this.#slot > 0 && newest >= 0 && this.#isInSlot(now - this.#age(ring.stampAt(newest), now), stamp)) {
+      ring.moveNewest(stamp | 0, ring.weightAt(newest) + cost);
+    } else {
+      ring.push(stamp | 0, cost);
     }
-    const end = (Math.floor(now / this.#slot) + 1) * this.#slot;
-    ring.push(end | 0, cost);
-    return end;
+    return stamp;
+  }
+
+  /** Whether two times are of one slot. */
+  #isInSlot(one: number, other: number): boolean {
+    return Math.floor(one / this.#slot) === Math.floor(other / this.#slot);
   }
 
   #save(index: number, used: number): void {
@@ -160,6 +159,7 @@ export class SlidingWindows implements KeyedLimit {
       limit: this.#requests,
       remaining: this.#requests - used,
       resetMs: used === 0 ? 0 : this.#resetMs(index, now),
+      moreMs: used === 0 ? 0 : this.#moreMs(now),
       retryAfterMs: 0,
       wasReduced: false,
     };
@@ -171,14 +171,21 @@ export class SlidingWindows implements KeyedLimit {
       limit: this.#requests,
       remaining: this.#requests - used,
       resetMs: used === 0 ? 0 : this.#resetMs(index, now),
+      moreMs: used === 0 ? 0 : this.#moreMs(now),
       // With nothing in use no ring was opened: the one at hand is another key's.
       retryAfterMs: this.#time.toWholeMs(used === 0 ? this.#window : this.#waitFor(used + cost - this.#requests, now)),
       wasReduced: false,
     };
   }
 
+  /** A stamp is rounded up to a tick: what was taken just now is told as a window and no more. */
   #resetMs(index: number, now: number): number {
-    return this.#time.toWholeMs((this.#table.lanes[index] ?? 0) - now);
+    return this.#time.toWholeMs(Math.min(this.#window, (this.#table.lanes[index] ?? 0) - now));
+  }
+
+  /** Until the oldest unit of the open ring is free again. */
+  #moreMs(now: number): number {
+    return this.#time.toWholeMs(Math.min(this.#window, this.#window - this.#age(this.#ring.stampAt(0), now)));
   }
 
   /** Ticks until so many units of the open ring are free again. */

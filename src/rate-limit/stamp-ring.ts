@@ -97,6 +97,13 @@ export class StampRing {
     else this.#chunk[this.#wordOf(this.count - 1) + 1] = weight;
   }
 
+  /** Moves the stamp of the newest entry, and changes its weight. */
+  moveNewest(stamp: number, weight: number): void {
+    if (this.#handle === 0) this.#onlyStamp = stamp;
+    else this.#chunk[this.#wordOf(this.count - 1)] = stamp;
+    this.setNewestWeight(weight);
+  }
+
   /** Adds `weight` units with one stamp. */
   push(stamp: number, weight: number): void {
     if (this.#handle === 0) {

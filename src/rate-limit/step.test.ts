@@ -101,7 +101,7 @@ describe("RateLimitStep", () => {
       status: 429,
       "violated-policies": ["default"],
     });
-    expect(refused.headers).toEqual(["RateLimit-Policy", '"default";q=2;w=60', "RateLimit", '"default";r=0;t=60']);
+    expect(refused.headers).toEqual(["RateLimit-Policy", '"default";q=2;w=60', "RateLimit", '"default";r=0;t=30']);
     expect(refused.state).toMatchObject({ isAllowed: false, remaining: 0, retryAfter: 30 });
     expect(now(asked, "203.0.113.10").refusal).toBeUndefined();
   });

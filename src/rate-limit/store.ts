@@ -28,6 +28,11 @@ export interface RateLimitDecision {
   readonly remaining: number;
   /** Milliseconds until the whole quota is there again; 0 for an unused key. */
   readonly resetMs: number;
+  /**
+   * Milliseconds until one unit more is there than now; 0 when all of them are. Not given: as `resetMs`.
+   * Clients are told it as the `t` of `RateLimit`.
+   */
+  readonly moreMs?: number | undefined;
   /** Milliseconds after which the same request is admitted; 0 when it was. */
   readonly retryAfterMs: number;
   /** Refused only because the limit is reduced under load. */

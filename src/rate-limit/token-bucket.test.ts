@@ -120,12 +120,24 @@ describe("TokenBuckets", () => {
       limit: 100,
       remaining: 100,
       resetMs: 0,
+      moreMs: 0,
       retryAfterMs: 0,
       wasReduced: false,
     });
     expect(buckets.consume("key", 1)).toMatchObject({ isAllowed: true, remaining: 99, resetMs: 600 });
     expect(buckets.peek("key", 1)).toMatchObject({ remaining: 99 });
     expect(buckets.consume("key", 0)).toMatchObject({ isAllowed: true, remaining: 99 });
+  });
+
+  it("says when the next token comes", () => {
+    const clock = new TestClock();
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 100, 60_000), clock);
+    expect(buckets.consume("key", 60)).toMatchObject({ remaining: 40, moreMs: 600, resetMs: 36_000 });
+    clock.nowMs += 400;
+    expect(buckets.peek("key", 1)).toMatchObject({ remaining: 40, moreMs: 200 });
+    expect(buckets.peek("key", 90)).toMatchObject({ isAllowed: false, moreMs: 200, retryAfterMs: 29_600 });
+    clock.nowMs += 200;
+    expect(buckets.peek("key", 1)).toMatchObject({ remaining: 41, moreMs: 600 });
   });
 
   it("takes nothing for a refused request, and peeking takes nothing", () => {

@@ -87,6 +87,7 @@ export class TokenBuckets implements KeyedLimit {
       limit: this.#requests,
       remaining: Math.floor((this.#window - debt) / this.#token),
       resetMs: this.#wholeMs(debt),
+      moreMs: this.#moreMs(debt),
       retryAfterMs: 0,
       wasReduced: false,
     };
@@ -98,10 +99,17 @@ export class TokenBuckets implements KeyedLimit {
       limit: this.#requests,
       remaining: Math.floor((this.#window - debt) / this.#token),
       resetMs: this.#wholeMs(debt),
+      moreMs: this.#moreMs(debt),
       // What costs more than a full bucket is never admitted; a window is as good an answer as any.
       retryAfterMs: this.#wholeMs(cost > this.#requests ? this.#window : after - this.#window),
       wasReduced: false,
     };
+  }
+
+  /** Until the next whole token. */
+  #moreMs(debt: number): number {
+    const room = this.#window - debt;
+    return debt === 0 ? 0 : this.#wholeMs((Math.floor(room / this.#token) + 1) * this.#token - room);
   }
 
   #wholeMs(units: number): number {

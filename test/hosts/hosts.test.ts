@@ -110,7 +110,7 @@ describe.each(Object.entries(hosts))("on %s", (_name, start) => {
     expect((await get("/own")).status).toBe(200);
     const refused = await get("/own");
     expect(refused.status).toBe(429);
-    expect(refused.headers.get("ratelimit")).toBe('"default";r=0;t=10');
+    expect(refused.headers.get("ratelimit")).toBe('"default";r=0;t=5');
     expect(await refused.json()).toMatchObject({
       type: "https://iana.org/assignments/http-problem-types#quota-exceeded",
       "violated-policies": ["default"],

@@ -67,7 +67,10 @@ export class BucketFigures implements LimitFigures {
       admitted: (taken) => this.#decision(debt + taken * price.units, price, 0, false),
       refused: (wasReduced) => {
         const owed = debt + allowed * price.units;
-        return this.#decision(owed, price, this.#wholeMs(this.#missing(owed, price)) + heldMs, wasReduced);
+        const retryAfterMs = this.#wholeMs(this.#missing(owed, price)) + heldMs;
+        const refused = this.#decision(owed, price, retryAfterMs, wasReduced);
+        // What is held in leases may hold up what comes next.
+        return { ...refused, moreMs: Math.min(refused.moreMs + heldMs, retryAfterMs) };
       },
     };
   }
@@ -76,19 +79,27 @@ export class BucketFigures implements LimitFigures {
     return {
       remaining: Math.floor((this.#window - debt) / this.#unitsOf(1, price.inForce)),
       resetMs: this.#wholeMs(debt),
+      moreMs: this.#wholeMs(this.#more(debt, this.#unitsOf(1, price.inForce))),
     };
   }
 
-  #decision(debt: number, price: BucketPrice, retryAfterMs: number, wasReduced: boolean): RateLimitDecision {
+  #decision(debt: number, price: BucketPrice, retryAfterMs: number, wasReduced: boolean) {
     const one = price.cost === 1 ? price.units : this.#unitsOf(1, price.inForce);
     return {
       isAllowed: retryAfterMs === 0,
       limit: this.#isAdaptive ? Math.max(1, Math.floor(price.inForce)) : this.#requests,
       remaining: Math.floor((this.#window - debt) / one),
       resetMs: this.#wholeMs(debt),
+      moreMs: this.#wholeMs(this.#more(debt, one)),
       retryAfterMs,
       wasReduced,
-    };
+    } satisfies RateLimitDecision;
+  }
+
+  /** Units that must be refilled until there is one token more. */
+  #more(debt: number, one: number): number {
+    const room = this.#window - debt;
+    return Math.min(debt, (Math.floor(room / one) + 1) * one - room);
   }
 
   /** Units that must be refilled before a refused request fits. */

@@ -145,5 +145,7 @@ function operations.lease(state, policy)
   end
   answer(granted)
   answer(owed)
+  -- The debt tells when more comes.
+  answer(0)
 end
 `);

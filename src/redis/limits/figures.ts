@@ -30,6 +30,8 @@ export interface Rest {
   readonly remaining: number;
   /** Milliseconds until the whole quota is there again. */
   readonly resetMs: number;
+  /** Milliseconds until one unit more is there. */
+  readonly moreMs: number;
 }
 
 /** An algorithm as its script knows it: the figures that go there, and what those that come back mean. */
@@ -47,6 +49,9 @@ export interface LimitFigures {
   /** A span in the script's ticks, rounded up. */
   ticks(milliseconds: number): number;
   readRun(reply: readonly number[], at: number, price: Price): RunAnswer;
-  /** @param state the second number that answers a lease */
-  rest(state: number, price: Price): Rest;
+  /**
+   * @param state the second number that answers a lease
+   * @param more the third: until one unit more is there, where the state does not tell
+   */
+  rest(state: number, price: Price, more: number): Rest;
 }

@@ -7,6 +7,7 @@ export class Lease {
   #used = 0;
   #usedAtMs: number;
   readonly #resetAtMs: number;
+  readonly #moreAtMs: number;
 
   constructor(
     readonly id: string,
@@ -27,6 +28,7 @@ export class Lease {
     this.#left = options.units;
     this.#usedAtMs = options.grantedMs;
     this.#resetAtMs = options.grantedMs + options.rest.resetMs;
+    this.#moreAtMs = options.grantedMs + options.rest.moreMs;
   }
 
   /** Units that were not used. */
@@ -62,11 +64,16 @@ export class Lease {
   }
 
   #decision(nowMs: number): RateLimitDecision {
+    const { limit, spare, rest } = this.options;
+    // The least of two: the difference of two times may come out a little more than what was added.
+    const resetMs = Math.max(0, Math.min(rest.resetMs, Math.ceil(this.#resetAtMs - nowMs)));
+    const moreMs = Math.max(1, Math.min(rest.moreMs, Math.ceil(this.#moreAtMs - nowMs)));
     return {
       isAllowed: true,
-      limit: this.options.limit,
-      remaining: this.#left + this.options.spare,
-      resetMs: Math.max(0, Math.ceil(this.#resetAtMs - nowMs)),
+      limit,
+      remaining: this.#left + spare,
+      resetMs,
+      moreMs: Math.min(resetMs, moreMs),
       retryAfterMs: 0,
       wasReduced: false,
     };

@@ -113,12 +113,12 @@ export class Leases {
     const { processes } = this.#fleet;
     const [least, divisor] = this.#size === "auto" ? [LEAST_UNITS, 2 * Math.max(1, processes)] : [1, 1];
     const terms = [units, least, divisor, figures.ticks(lifeMs), ...figures.leasePrice(price)];
-    return new LeaseRequest(id, terms, (granted, state, sentMs) => {
+    return new LeaseRequest(id, terms, (granted, state, more, sentMs) => {
       if (granted < 1) {
         local.noLeaseUntilMs = this.#clock.monotonicMs() + SCARCE_MS;
         return;
       }
-      const rest = figures.rest(state, price);
+      const rest = figures.rest(state, price, more);
       local.lease = new Lease(id, price, {
         units: granted,
         limit: plan.limit(price.inForce),

@@ -8,6 +8,8 @@ const MOST_KEYS = 10_000;
 const MOST_LOOKED_AT = 8;
 /** Milliseconds over which the use of a key is measured. */
 const METER_MS = 100;
+/** The clock's times are doubles: after years, their differences are wrong by less. */
+const ROUNDING_MS = 1e-6;
 
 /** A refusal that holds until a known moment, so that nobody needs to ask before. */
 export class Refusal {
@@ -16,6 +18,7 @@ export class Refusal {
   readonly #untilMs: number;
   readonly #retryAtMs: number;
   readonly #resetAtMs: number;
+  readonly #moreAtMs: number;
 
   /**
    * @param sentMs when it was asked: the moment of the decision is not before
@@ -23,23 +26,30 @@ export class Refusal {
    * @param leastMs the key is not asked for again before
    */
   constructor(price: Price, decision: RateLimitDecision, sentMs: number, heldMs: number, leastMs: number) {
-    const { retryAfterMs, resetMs } = decision;
+    const { retryAfterMs, resetMs, moreMs = resetMs } = decision;
     this.#price = price;
     this.#decision = decision;
     this.#untilMs = sentMs + Math.max(leastMs, heldMs > 0 ? Math.min(heldMs, retryAfterMs) : retryAfterMs);
     this.#retryAtMs = sentMs + Math.max(leastMs, retryAfterMs);
     this.#resetAtMs = Math.max(this.#retryAtMs, sentMs + resetMs);
+    this.#moreAtMs = sentMs + Math.max(leastMs, moreMs);
   }
 
   /** The refusal of a request that costs no less, with the times that are left; `undefined`: Redis must be asked. */
   answer(cost: number, inForce: number, nowMs: number): RateLimitDecision | undefined {
     // A limit that was raised since may admit it.
     if (nowMs >= this.#untilMs || cost < this.#price.cost || inForce > this.#price.inForce) return undefined;
-    const resetMs = Math.ceil(this.#resetAtMs - nowMs);
+    const resetMs = wholeMs(this.#resetAtMs - nowMs);
     // What costs more must wait longer; when all is there again is late enough.
-    const retryAfterMs = cost === this.#price.cost ? Math.ceil(this.#retryAtMs - nowMs) : resetMs;
-    return { ...this.#decision, resetMs, retryAfterMs };
+    const retryAfterMs = cost === this.#price.cost ? wholeMs(this.#retryAtMs - nowMs) : resetMs;
+    const moreMs = wholeMs(this.#moreAtMs - nowMs);
+    return { ...this.#decision, resetMs, moreMs: Math.min(moreMs, retryAfterMs), retryAfterMs };
   }
+}
+
+/** Rounded up, but for what the difference of two times in milliseconds comes out wrong by; at least 1. */
+function wholeMs(span: number): number {
+  return Math.max(1, Math.ceil(span - ROUNDING_MS));
 }
 
 /** A request that waits for a lease. */

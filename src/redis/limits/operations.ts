@@ -138,7 +138,7 @@ export class LeaseRequest implements Operation {
     readonly leaseId: string,
     /** Units wanted, and the fewest worth it; by what to divide what is there; the ticks the lease lasts; the price. */
     readonly terms: readonly number[],
-    readonly onGranted: (units: number, state: number, sentMs: number) => void,
+    readonly onGranted: (units: number, state: number, more: number, sentMs: number) => void,
   ) {}
 
   write(args: Argument[]): void {
@@ -146,8 +146,8 @@ export class LeaseRequest implements Operation {
   }
 
   read(reply: readonly number[], at: number, sentMs: number): number {
-    this.onGranted(reply[at] ?? 0, reply[at + 1] ?? 0, sentMs);
-    return at + 2;
+    this.onGranted(reply[at] ?? 0, reply[at + 1] ?? 0, reply[at + 2] ?? 0, sentMs);
+    return at + 3;
   }
 
   fail(): void {}

@@ -6,7 +6,7 @@ import { WINDOW_SCRIPT } from "./window-script.js";
 export class WindowFigures implements LimitFigures {
   readonly script = WINDOW_SCRIPT;
   readonly policy: readonly number[];
-  readonly answerLength = 5;
+  readonly answerLength = 6;
   readonly #requests: number;
   readonly #windowMs: number;
 
@@ -33,9 +33,11 @@ export class WindowFigures implements LimitFigures {
   }
 
   readRun(reply: readonly number[], at: number, { cost }: Price): RunAnswer {
-    const [allowed = 0, used = 0, wait = 0, reset = 0, held = 0] = reply.slice(at, at + this.answerLength);
+    const [allowed = 0, used = 0, wait = 0, reset = 0, held = 0, more = 0] = reply.slice(at, at + this.answerLength);
     const limit = this.#requests;
     const resetMs = wholeMs(reset);
+    const moreMs = wholeMs(more);
+    const retryAfterMs = Math.max(1, wholeMs(wait));
     return {
       allowed,
       unreduced: 0,
@@ -45,6 +47,7 @@ export class WindowFigures implements LimitFigures {
         limit,
         remaining: Math.max(0, limit - used - taken * cost),
         resetMs,
+        moreMs,
         retryAfterMs: 0,
         wasReduced: false,
       }),
@@ -53,14 +56,15 @@ export class WindowFigures implements LimitFigures {
         limit,
         remaining: Math.max(0, limit - used - allowed * cost),
         resetMs,
-        retryAfterMs: Math.max(1, wholeMs(wait)),
+        moreMs: Math.min(moreMs, retryAfterMs),
+        retryAfterMs,
         wasReduced: false,
       }),
     };
   }
 
-  rest(used: number): Rest {
-    return { remaining: Math.max(0, this.#requests - used), resetMs: this.#windowMs };
+  rest(used: number, _price: Price, more: number): Rest {
+    return { remaining: Math.max(0, this.#requests - used), resetMs: this.#windowMs, moreMs: wholeMs(more) };
   }
 }
 

@@ -175,6 +175,11 @@ local function untilFree(state, policy, units)
   return policy.window
 end
 
+-- How long until one unit more is free.
+local function untilMore(state, policy)
+  return used(state) == 0 and 0 or untilFree(state, policy, 1)
+end
+
 -- How many of \`count\` requests of this cost fit.
 local function fitting(state, policy, cost, count)
   if cost == 0 then return count end
@@ -187,6 +192,7 @@ local function tell(state, policy, allowed, before, wait)
   answer(wait)
   answer(untilUnused(state, policy))
   answer(heldFor(state))
+  answer(untilMore(state, policy))
 end
 
 function operations.take(state, policy)
@@ -268,5 +274,6 @@ function operations.lease(state, policy)
   end
   answer(granted)
   answer(used(state))
+  answer(untilMore(state, policy))
 end
 `);
