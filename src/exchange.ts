@@ -33,6 +33,8 @@ export interface Exchange {
   readonly isSecure: boolean;
   /** The authority that the client asked for (`Host` or `:authority`); `undefined` when absent. */
   readonly host: string | undefined;
+  /** The port that a proxy was asked for (`X-Forwarded-Port`), when it may speak for the client. */
+  readonly forwardedPort?: string | undefined;
   /**
    * A request header.
    * @param name in lower case

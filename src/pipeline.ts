@@ -138,8 +138,9 @@ function isPreflight(request: SecuredRequest): boolean {
 function checkOrigin(request: SecuredRequest): StepResult {
   const { csrf } = request.security;
   if (csrf === undefined || request.route.csrf === "never" || !csrf.concerns(request.exchange)) return undefined;
-  const isCovered = request.route.csrf === "always" || carriesCredentialCookie(request);
-  return isCovered && !csrf.allows(request.exchange) ? csrf.refusal : undefined;
+  const carriesCookie = carriesCredentialCookie(request);
+  if (!carriesCookie && request.route.csrf === "with-cookie") return undefined;
+  return csrf.allows(request.exchange, carriesCookie) ? undefined : csrf.refusal;
 }
 
 /** Browsers send cookies with the requests of other sites too: these are the ones that can be forged. */

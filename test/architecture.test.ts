@@ -30,7 +30,19 @@ const spineFiles = [
 ];
 const policyFiles = ["security.ts", "security-policy.ts", "route-policy.ts", "secured-request.ts", "response-head.ts"];
 const appFiles = ["app.ts", "app-types.ts"];
-const features = ["jws", "jwt", "session", "csrf", "headers", "rate-limit", "shedding", "load", "client-address"];
+const features = [
+  "jws",
+  "jwt",
+  "session",
+  "origins",
+  "csrf",
+  "cors",
+  "headers",
+  "rate-limit",
+  "shedding",
+  "load",
+  "client-address",
+];
 
 const featureReason = "a feature stands alone on the spine, so that it can be read, tested and removed alone";
 const adapterReason =
@@ -45,7 +57,9 @@ const layers: Record<string, Layer> = {
   jws: feature([]),
   jwt: feature(["jose"], "jws"),
   session: feature([]),
-  csrf: feature([]),
+  origins: feature(["tldts"]),
+  csrf: feature([], "origins"),
+  cors: feature([], "origins"),
   headers: feature(["structured-headers", "csp_evaluator"]),
   load: feature([]),
   "client-address": feature(["ipaddr.js"]),

@@ -1,13 +1,17 @@
 import { ConfigFields } from "../config-fields.js";
+import type { OriginList } from "../origins/origin-list.js";
+import { readOrigins } from "../origins/read-origins.js";
 
 /** Options of `CsrfConfig`. */
 export interface CsrfOptions {
   /**
    * Other origins whose pages may send unsafe requests here, each as `scheme://host` or
-   * `scheme://host:port`, exactly as a browser writes it in `Origin`. Default: none.
+   * `scheme://host:port`, or for all names below a name as `https://*.example.com`. Default: none.
    */
   readonly trustedOrigins?: readonly string[] | undefined;
 }
+
+const originLists = new WeakMap<CsrfConfig, OriginList>();
 
 /**
  * How requests that other sites' pages make are refused.
@@ -18,29 +22,24 @@ export interface CsrfOptions {
  * ```
  */
 export class CsrfConfig {
+  /** As browsers write them. */
   readonly trustedOrigins: readonly string[];
 
-  /** @throws ConfigError for an unknown field, or an entry that is not an origin */
+  /** @throws ConfigError for an unknown field, an entry that is no origin, or a pattern that reaches strangers */
   constructor(options?: CsrfOptions) {
     const fields = new ConfigFields("CsrfConfig", options, ["trustedOrigins"]);
-    this.trustedOrigins = fields.strings("trustedOrigins") ?? Object.freeze([]);
-    for (const origin of this.trustedOrigins) checkOrigin(fields, origin);
+    const given = fields.strings("trustedOrigins") ?? [];
+    if (given.includes("*")) {
+      fields.fail("CELLO_INVALID_VALUE", "trustedOrigins", '"*" would trust every site', "name the origins");
+    }
+    const list = readOrigins(fields, "trustedOrigins", given);
+    this.trustedOrigins = list.entries;
+    originLists.set(this, list);
     Object.freeze(this);
   }
 }
 
-function checkOrigin(fields: ConfigFields, origin: string): void {
-  const problem = originProblem(origin);
-  if (problem === undefined) return;
-  const mend = 'write scheme, host and port alone, such as "https://accounts.example.com"';
-  fields.fail("CELLO_INVALID_VALUE", "trustedOrigins", `${JSON.stringify(origin)} ${problem}`, mend);
-}
-
-function originProblem(origin: string): string | undefined {
-  if (!URL.canParse(origin)) return "is not an origin";
-  const { protocol, host } = new URL(origin);
-  if (host === "") return "names no host";
-  const serialised = `${protocol}//${host}`;
-  // Compared as text with what browsers send, so another spelling would silently never match.
-  return origin === serialised ? undefined : `is never sent by a browser, which would write "${serialised}"`;
+/** The trusted origins of a configuration, ready to be asked. */
+export function trustedOriginsOf(config: CsrfConfig): OriginList | undefined {
+  return originLists.get(config);
 }

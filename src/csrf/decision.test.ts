@@ -86,6 +86,88 @@ describe("CsrfProtection", () => {
     expect(csrf.allows(exchange("POST", "", { origin: "http://" }))).toBe(false);
   });
 
+  it("takes an origin and a host for the same when one of them names the port that the scheme has anyway", () => {
+    const { csrf } = protection();
+    const allows = (origin: string, host: string) => csrf.allows(exchange("POST", host, { origin }));
+    expect(allows("https://app.example", "app.example:443")).toBe(true);
+    expect(allows("https://app.example:443", "app.example")).toBe(true);
+    expect(allows("http://app.example", "app.example:80")).toBe(true);
+    expect(allows("https://APP.example", "app.EXAMPLE:443")).toBe(true);
+    expect(allows("https://[2001:DB8:0::1]", "[2001:db8::1]:443")).toBe(true);
+    expect(allows("https://xn--bcher-kva.example", "XN--BCHER-KVA.example:443")).toBe(true);
+    expect(allows("https://app.example.", "app.example.:443")).toBe(true);
+  });
+
+  it("takes nothing else for the same", () => {
+    const { csrf } = protection();
+    const allows = (origin: string, host: string) => csrf.allows(exchange("POST", host, { origin }));
+    expect(allows("https://app.example", "app.example:80")).toBe(false);
+    expect(allows("http://app.example", "app.example:443")).toBe(false);
+    expect(allows("https://app.example", "app.example:8443")).toBe(false);
+    // For a browser these are two sites, with cookies of their own.
+    expect(allows("https://app.example.", "app.example")).toBe(false);
+    expect(allows("https://evil.example", "app.example@evil.example")).toBe(false);
+    expect(allows("https://evil.example", "evil.example/app.example")).toBe(false);
+    expect(allows("https://app%2eexample", "app.example")).toBe(false);
+    expect(allows("null", "null")).toBe(false);
+    expect(allows("://", "app.example")).toBe(false);
+  });
+
+  it("takes the port that a proxy names beside the host", () => {
+    const { csrf } = protection();
+    const behind = (port: string, origin: string) =>
+      csrf.allows({ ...exchange("POST", "app.example", { origin }), forwardedPort: port });
+    expect(behind("8443", "https://app.example:8443")).toBe(true);
+    expect(behind("443", "https://app.example")).toBe(true);
+    // The inner of two proxies was asked on another port than the client asked on.
+    expect(behind("80", "https://app.example")).toBe(true);
+    expect(behind("8443", "https://app.example:9443")).toBe(false);
+    expect(behind("8443@x", "https://app.example:8443")).toBe(false);
+  });
+
+  it("trusts the names below a name, of any depth, and not the name itself", () => {
+    const { csrf } = protection(["https://*.example.com", "https://*.example.org:8443", "http://*.localhost:3000"]);
+    const allows = (origin: string) => csrf.allows(exchange("POST", "app.example", { origin }));
+    expect(allows("https://a.example.com")).toBe(true);
+    expect(allows("https://a.b.example.com")).toBe(true);
+    expect(allows("https://A.example.com:443")).toBe(true);
+    expect(allows("https://a.example.org:8443")).toBe(true);
+    expect(allows("http://app.localhost:3000")).toBe(true);
+    for (const origin of [
+      "https://example.com",
+      "https://.example.com",
+      "https://a..example.com",
+      "http://a.example.com",
+      "https://a.example.com:8443",
+      "https://a.example.org",
+      "https://a.example.com.evil.example",
+      "https://evilexample.com",
+      "https://a.example.com.",
+      "https://evil.example/.example.com",
+      "https://evil.example?.example.com",
+      "https://evil.example#.example.com",
+      "https://evil.example\\.example.com",
+      "https://x@a.example.com",
+      "https://*.example.com",
+      "null",
+    ]) {
+      expect(allows(origin), origin).toBe(false);
+    }
+  });
+
+  it("refuses a handshake for another protocol from another site, though its method is safe", () => {
+    const { csrf, events } = protection(["https://trusted.example"]);
+    const allows = (headers: Record<string, string>) =>
+      csrf.allows(exchange("GET", "app.example", { upgrade: "websocket", ...headers }));
+    expect(allows({ origin: "https://evil.example" })).toBe(false);
+    expect(allows({ origin: "null" })).toBe(false);
+    expect(allows({ origin: "https://app.example", "sec-fetch-site": "cross-site" })).toBe(false);
+    expect(events.length).toBe(3);
+    expect(allows({ origin: "https://app.example" })).toBe(true);
+    expect(allows({ origin: "https://trusted.example" })).toBe(true);
+    expect(allows({})).toBe(true);
+  });
+
   it("believes Sec-Fetch-Site more than a matching origin", () => {
     const headers = { origin: "https://app.example", "sec-fetch-site": "cross-site" };
     expect(protection().csrf.allows(exchange("POST", "app.example", headers))).toBe(false);
@@ -128,17 +210,21 @@ describe("CsrfProtection", () => {
 });
 
 describe("CsrfConfig", () => {
-  it("refuses unknown fields, wrong types and spellings that no browser sends", () => {
+  it("refuses unknown fields, wrong types and what no browser sends", () => {
     expect(() => Reflect.construct(CsrfConfig, [{ trustedOrigin: [] }])).toThrow(/did you mean "trustedOrigins"/);
-    const wrong = [
-      "https://EXAMPLE.com",
-      "https://example.com:443",
-      "https://user@example.com",
-      "https://example.com\n",
-    ];
+    const wrong = ["https://user@example.com", "https://example.com\n", "*", "https://*.co.uk", "ftp://example.com"];
     for (const origin of wrong) {
       expect(() => new CsrfConfig({ trustedOrigins: [origin] })).toThrow(ConfigError);
     }
+  });
+
+  it("brings origins into the spelling of browsers", () => {
+    const given = ["https://EXAMPLE.com", "https://example.org:443", "https://*.Bücher.example"];
+    expect(new CsrfConfig({ trustedOrigins: given }).trustedOrigins).toEqual([
+      "https://example.com",
+      "https://example.org",
+      "https://*.xn--bcher-kva.example",
+    ]);
   });
 
   it("is frozen and trusts nobody unless told", () => {

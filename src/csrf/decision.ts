@@ -1,7 +1,15 @@
 import type { EventHub } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
+import { isOriginOf } from "../origins/origin.js";
+import type { OriginList } from "../origins/origin-list.js";
 import { type Refusal, refusal } from "../problem.js";
-import type { CsrfConfig } from "./config.js";
+import { type CsrfConfig, trustedOriginsOf } from "./config.js";
+
+/** Origins that another feature allows, and whether their requests may carry cookies. */
+export interface SharedOrigins {
+  readonly origins: OriginList;
+  readonly credentials: boolean;
+}
 
 /**
  * Refuses unsafe requests that a browser sends on behalf of another site (cross-site request
@@ -9,22 +17,28 @@ import type { CsrfConfig } from "./config.js";
  *
  * The steps are those of Go's `net/http.CrossOriginProtection`:
  *
- * 1. GET, HEAD and OPTIONS pass: they must not change anything anyway.
+ * 1. GET, HEAD and OPTIONS pass: they must not change anything anyway. Not so a GET that asks to go on with
+ *    another protocol: a WebSocket is open to whoever opened it, and browsers let every page do that.
  * 2. `Sec-Fetch-Site` (every browser since 2023 sends it to trustworthy URLs) decides when present:
  *    `same-origin` and `none` (the user's own doing, such as a bookmark) pass.
  * 3. Without it and without `Origin`, the request is not from a browser, or from one too old to tell:
  *    it passes.
  * 4. Without `Sec-Fetch-Site`, an `Origin` whose host is the host that was asked for passes.
- * 5. Else only trusted origins pass. The origin `null` (sandboxed frames, redirects) never does.
+ * 5. Else only trusted origins pass: its own, and those that CORS allows. Where CORS allows them without
+ *    credentials, they may not send a user's cookies here either. The origin `null` (sandboxed frames,
+ *    redirects) never passes.
  */
 export class CsrfProtection {
   /** The answer to a refused request: 403. */
   readonly refusal: Refusal;
-  readonly #trustedOrigins: ReadonlySet<string>;
+  readonly #trusted: OriginList | undefined;
+  readonly #shared: SharedOrigins | undefined;
   readonly #events: EventHub;
 
-  constructor(config: CsrfConfig, events: EventHub) {
-    this.#trustedOrigins = new Set(config.trustedOrigins);
+  /** @param shared the origins that CORS allows */
+  constructor(config: CsrfConfig, events: EventHub, shared?: SharedOrigins | undefined) {
+    this.#trusted = trustedOriginsOf(config);
+    this.#shared = shared;
     this.#events = events;
     this.refusal = refusal({
       type: "about:blank",
@@ -36,22 +50,33 @@ export class CsrfProtection {
 
   /** Whether there is anything to check: safe methods pass, without a look at their cookies. */
   concerns(exchange: Exchange): boolean {
-    return !isSafe(exchange.method);
+    return !isSafe(exchange.method) || exchange.header("upgrade") !== undefined;
   }
 
-  /** Whether a request may go on; emits `csrf.rejected` when not. */
-  allows(exchange: Exchange): boolean {
+  /**
+   * Whether a request may go on; emits `csrf.rejected` when not.
+   *
+   * @param carriesCookie whether it has a cookie that signs somebody in
+   */
+  allows(exchange: Exchange, carriesCookie = true): boolean {
     if (!this.concerns(exchange)) return true;
     // An empty header says as little as none.
     const site = exchange.header("sec-fetch-site") || undefined;
     if (site === "same-origin" || site === "none") return true;
     const origin = exchange.header("origin") || undefined;
-    if (site === undefined && (origin === undefined || hasHost(origin, exchange.host))) return true;
-    if (origin !== undefined && this.#trustedOrigins.has(origin)) return true;
+    if (site === undefined && (origin === undefined || isOwn(origin, exchange))) return true;
+    if (origin !== undefined && this.#trusts(origin, carriesCookie)) return true;
     if (this.#events.has("csrf.rejected")) {
       this.#events.emit("csrf.rejected", { ...requestEvent(exchange), origin, secFetchSite: site });
     }
     return false;
+  }
+
+  #trusts(origin: string, carriesCookie: boolean): boolean {
+    if (this.#trusted?.find(origin) !== undefined) return true;
+    const shared = this.#shared;
+    if (shared === undefined || (carriesCookie && !shared.credentials)) return false;
+    return shared.origins.find(origin) !== undefined;
   }
 }
 
@@ -61,13 +86,14 @@ function isSafe(method: string): boolean {
 }
 
 /**
- * Whether an origin has the host and port that the client asked for.
+ * Whether an origin is this server's own.
  *
  * The scheme is not compared: behind a proxy the server does not surely know its own. A plain-HTTP page
  * of the same host passes here, which HSTS prevents; browsers that send `Sec-Fetch-Site` never get here.
  */
-function hasHost(origin: string, host: string | undefined): boolean {
-  const schemeEnd = origin.indexOf("://");
-  if (schemeEnd === -1 || host === undefined || host === "") return false;
-  return origin.slice(schemeEnd + 3).toLowerCase() === host.toLowerCase();
+function isOwn(origin: string, { host, forwardedPort }: Exchange): boolean {
+  if (isOriginOf(origin, host)) return true;
+  // A proxy may name the host and the port that it was asked for apart from each other.
+  const isBare = host !== undefined && forwardedPort !== undefined && !/:\d*$/.test(host);
+  return isBare && isOriginOf(origin, `${host}:${forwardedPort}`);
 }

@@ -156,12 +156,9 @@ describe("verifyCompact refuses forged tokens", () => {
     },
   );
 
-  it.each(['"\\ud83d\\ude00"', '"\\\\ud800"', '"\\\\\\ud83d\\ude00"', '"😀"'])(
-    "but no whole one: %s",
-    (value) => {
-      expect(parseJsonObject(Buffer.from(`{"a":${value}}`))).toBeDefined();
-    },
-  );
+  it.each(['"\\ud83d\\ude00"', '"\\\\ud800"', '"\\\\\\ud83d\\ude00"', '"😀"'])("but no whole one: %s", (value) => {
+    expect(parseJsonObject(Buffer.from(`{"a":${value}}`))).toBeDefined();
+  });
 
   it("a payload whose right signature covers base64url that is not canonical", () => {
     for (const payload of ["eyJhIjoxfQ==", "eyJhIjoxfR", "eyJh IjoxfQ", "e"]) {

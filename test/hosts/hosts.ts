@@ -31,6 +31,7 @@ export const hosts: Readonly<Record<string, StartHost>> = {
     if (options.jwt !== undefined && !("verify" in options.jwt)) app.enableJwt(options.jwt);
     if (options.session !== undefined) app.enableSession(options.session);
     if (options.securityHeaders !== undefined) app.enableSecurityHeaders(options.securityHeaders);
+    if (options.csrf !== undefined) app.enableCsrf(options.csrf);
     for (const limit of [options.rateLimit ?? []].flat()) app.enableRateLimit(limit);
     app.get("/me", (request) => ({
       sub: request.claims?.sub,

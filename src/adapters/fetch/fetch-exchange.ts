@@ -62,6 +62,10 @@ export class FetchExchange implements Exchange {
     );
   }
 
+  get forwardedPort(): string | undefined {
+    return this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-port"));
+  }
+
   header(name: string): string | undefined {
     return this.#raw.headers.get(name) ?? undefined;
   }

@@ -61,6 +61,10 @@ export class NodeExchange implements Exchange {
     );
   }
 
+  get forwardedPort(): string | undefined {
+    return this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-port"));
+  }
+
   header(name: string): string | undefined {
     const value = this.#raw.headers[name];
     return typeof value === "object" ? value.join(", ") : value;

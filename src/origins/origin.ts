@@ -1,0 +1,41 @@
+/** The longest origin that is looked at: a host name has 253 characters at most. */
+const MOST_CHARACTERS = 300;
+
+/** Scheme and authority, without path, query, user and percent-encoding. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\%]+$/i;
+
+/**
+ * An origin as a browser writes it in `Origin` (RFC 6454 section 6.2): scheme and host in lower case,
+ * names outside ASCII in their ASCII form, the port only where it is not the scheme's own.
+ *
+ * @returns `undefined` for what is no origin, `null` among it: that names nobody
+ *
+ * @example
+ * ```ts
+ * canonicalOrigin("HTTPS://App.Example:443"); // "https://app.example"
+ * canonicalOrigin("https://app.example/"); // undefined
+ * ```
+ */
+export function canonicalOrigin(text: string): string | undefined {
+  if (text.length > MOST_CHARACTERS || !ORIGIN.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, host } = new URL(text);
+  return host === "" ? undefined : `${protocol}//${host}`;
+}
+
+/**
+ * Whether an origin is the one that a client asks for with this host: same name, same port.
+ *
+ * A port that is the default of the origin's scheme may stand in either and be left out in the other.
+ * The scheme itself is not compared: behind a proxy a server does not surely know its own. A trailing dot
+ * makes another host, as it does for browsers.
+ *
+ * @param origin the value of `Origin`
+ * @param host the authority that the client asked for, as `Host` has it
+ */
+export function isOriginOf(origin: string, host: string | undefined): boolean {
+  const schemeEnd = origin.indexOf("://");
+  if (schemeEnd === -1 || host === undefined || host === "") return false;
+  if (origin.length === schemeEnd + 3 + host.length && origin.endsWith(host)) return true;
+  const asked = canonicalOrigin(origin.slice(0, schemeEnd + 3) + host);
+  return asked !== undefined && asked === canonicalOrigin(origin);
+}

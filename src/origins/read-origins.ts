@@ -1,0 +1,101 @@
+import { type ConfigFields, misspelledField } from "../config-fields.js";
+import { canonicalOrigin } from "./origin.js";
+import { OriginList } from "./origin-list.js";
+import { OriginPattern } from "./origin-pattern.js";
+import { registrableDomain } from "./public-suffix.js";
+
+/** What no page has as its origin: their `Origin` is `null`, or they are not what a page is loaded with. */
+const NO_ORIGINS = new Set(["about:", "blob:", "data:", "file:", "ftp:", "javascript:", "mailto:", "ws:", "wss:"]);
+
+const MEND = 'write scheme, host and port alone, such as "https://accounts.example.com"';
+
+/** What is wrong with an entry, and what to write instead. */
+interface Problem {
+  readonly problem: string;
+  readonly mend: string;
+}
+
+/** An entry that was understood. */
+interface Entry {
+  /** As browsers write it. */
+  readonly text: string;
+  readonly pattern: OriginPattern | undefined;
+}
+
+/**
+ * Reads a list of origins: the one way in which all configurations understand them.
+ *
+ * An entry is an origin (`https://app.example`, with a port where it is not the scheme's own), or a pattern
+ * (`https://*.example.com`) for all names below a name. Letter case, a scheme's own port and names outside
+ * ASCII are brought into the spelling of browsers. What could never match, or could match the pages of
+ * strangers, is a `ConfigError`.
+ *
+ * @param texts the entries as given
+ */
+export function readOrigins(fields: ConfigFields, field: string, texts: readonly string[]): OriginList {
+  const entries: Entry[] = [];
+  for (const text of texts) {
+    if (text === "*") continue;
+    const entry = text.includes("*") ? readPattern(text) : readOrigin(text);
+    if ("problem" in entry) {
+      fields.fail("CELLO_INVALID_VALUE", field, `${JSON.stringify(text)} ${entry.problem}`, entry.mend);
+    }
+    entries.push(entry);
+  }
+  const exact = entries.filter(({ pattern }) => pattern === undefined).map(({ text }) => text);
+  const patterns = entries.flatMap(({ pattern }) => pattern ?? []);
+  const named = entries.map(({ text }) => text);
+  return new OriginList(exact, patterns, texts.includes("*") ? ["*", ...named] : named);
+}
+
+function readOrigin(text: string): Entry | Problem {
+  if (text === "null") {
+    return {
+      problem: "is the origin of every sandboxed frame and local file, whoever made it",
+      mend: "serve the page from an origin of its own",
+    };
+  }
+  const canonical = canonicalOrigin(text);
+  if (canonical === undefined) return { problem: "is not an origin", mend: MEND };
+  return schemeProblem(canonical) ?? { text: canonical, pattern: undefined };
+}
+
+function schemeProblem(origin: string): Problem | undefined {
+  const scheme = origin.slice(0, origin.indexOf(":") + 1);
+  if (NO_ORIGINS.has(scheme)) return { problem: `names a scheme (${scheme}) that no page's origin has`, mend: MEND };
+  if (scheme === "http:" || scheme === "https:") return undefined;
+  const meant = misspelledField(scheme, ["http", "https"]);
+  if (meant === undefined) return undefined;
+  return { problem: `has the scheme "${scheme}"`, mend: `write "${meant}://" if that is meant` };
+}
+
+function readPattern(text: string): Entry | Problem {
+  const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*:)\/\/\*\.([^*]+)$/i.exec(text) ?? [];
+  const base = rest === "" ? undefined : canonicalOrigin(`${scheme}//${rest}`);
+  if (base === undefined) {
+    return {
+      problem: "is not a pattern",
+      mend: 'write one "*" in the place of the first labels, such as "https://*.example.com"',
+    };
+  }
+  const problem = schemeProblem(base);
+  if (problem !== undefined) return problem;
+  const { protocol, hostname, port } = new URL(base);
+  if (reachesStrangers(hostname)) {
+    return {
+      problem: "matches names that anybody can register",
+      mend: "name the domain that is yours in front of the public suffix",
+    };
+  }
+  const portText = port === "" ? "" : `:${port}`;
+  const pattern = new OriginPattern(protocol, hostname, portText);
+  return { text: `${protocol}//*.${hostname}${portText}`, pattern };
+}
+
+/** Whether a host is a public suffix, or one below which every name is one; or no name at all. */
+function reachesStrangers(host: string): boolean {
+  // This machine's own names (RFC 6761 section 6.3).
+  if (host === "localhost") return false;
+  const domain = registrableDomain(host);
+  return domain === null || host.endsWith(".") || registrableDomain(`x.${host}`) !== domain;
+}
