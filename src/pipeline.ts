@@ -89,7 +89,7 @@ function applyLimits(request: SecuredRequest, outcome: RateLimitOutcome | undefi
 
 /** A session in an asynchronous store is loaded before the handler, because reading it is not. */
 function loadSession(request: SecuredRequest): StepResult {
-  const opened = request.security.sessions?.open(request.exchange);
+  const opened = request.openSession();
   if (!(opened instanceof Promise)) {
     request.openedSession = opened;
     return undefined;

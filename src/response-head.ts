@@ -27,6 +27,8 @@ export function appendChangingLines(head: unknown[], request: SecuredRequest, co
   if (request.limits !== undefined) append(head, request.limits.headers);
   // A response that sets a session cookie must not be served to anybody else: RFC 9111 section 7.3.
   if (cookie !== undefined) head.push("Set-Cookie", cookie, "Cache-Control", "no-store");
+  // Nor one that depends on who asked. The browser of who asked may keep it.
+  else if (request.usesSession) head.push("Cache-Control", "private");
 }
 
 /** The same as a list of its own, for hosts whose heads are no lists. */
@@ -43,6 +45,27 @@ export function securityLinesWithoutRequest({ headers }: SecurityPolicy): string
   const nonce = headers.usesNonce ? createNonce() : "";
   for (const line of headers.nonceLines) lines.push(line.name, line.value(nonce));
   return lines;
+}
+
+/** Lets a shared cache keep the response (RFC 9111 section 3). */
+const SHARED = /\bpublic\b|\bs-maxage\b|\bmax-age\s*=\s*"?0*[1-9]/i;
+const NOT_SHARED = /\bprivate\b|\bno-store\b/i;
+
+/**
+ * The session cookie that may go with a response. When the handler never looked at the session, the
+ * cookie is renewed only because the request came, and can wait: a handler that gives its answer to
+ * shared caches gives away all its fields.
+ *
+ * @param cacheControl the handler's own `Cache-Control`
+ */
+export function cookieBeside(
+  cacheControl: unknown,
+  request: SecuredRequest,
+  cookie: string | undefined,
+): string | undefined {
+  if (cookie === undefined || cacheControl === undefined || request.usesSession) return cookie;
+  const directives = String(cacheControl);
+  return SHARED.test(directives) && !NOT_SHARED.test(directives) ? undefined : cookie;
 }
 
 /** Measured faster than spreading, which goes through the iterator of the list. */

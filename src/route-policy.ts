@@ -76,7 +76,7 @@ export interface RoutePolicy {
   readonly headerText: string;
   /** In lower case, every field that the layer may add or remove: what a handler sets of these needs a closer look. */
   readonly contestedFields: ReadonlySet<string>;
-  /** The same for responses that set a session cookie, to which `Cache-Control` is added as well. */
+  /** The same for responses that used the session, to which `Cache-Control` is added as well. */
   readonly contestedBesideCookie: ReadonlySet<string>;
   readonly auth: "required" | "optional" | false;
   /** Whether a CORS preflight may come without a token, because no handler of the application meets it by accident. */

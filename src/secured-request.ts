@@ -8,7 +8,8 @@ import type { Refusal } from "./problem.js";
 import type { RateLimitOutcome, RateLimitState } from "./rate-limit/step.js";
 import type { RoutePolicy } from "./route-policy.js";
 import type { SecurityPolicy } from "./security-policy.js";
-import type { Session } from "./session/session.js";
+import type { Answer } from "./session/answer.js";
+import { isSessionUsed, type Session } from "./session/session.js";
 import type { ConcurrencyGate } from "./shedding/gate.js";
 
 /** What the security layer adds to the request of every host. */
@@ -46,6 +47,8 @@ export class SecuredRequest implements SecuredRequestFields {
   #gates: readonly ConcurrencyGate[] | undefined = undefined;
   #turn = 0;
   #nonce: string | undefined = undefined;
+  /** When the request came, in milliseconds of the monotonic clock; 0 where sessions do not ask. */
+  readonly #cameAtMs: number;
 
   constructor(
     readonly security: SecurityPolicy,
@@ -54,6 +57,7 @@ export class SecuredRequest implements SecuredRequestFields {
   ) {
     this.#isPresent = security.rateLimits.isAdaptive;
     this.arrivedAtMs = this.#isPresent ? security.load.arrive() : 0;
+    this.#cameAtMs = security.sessions === undefined ? 0 : security.clock.monotonicMs();
   }
 
   /** What the pipeline decided. */
@@ -136,7 +140,7 @@ export class SecuredRequest implements SecuredRequestFields {
    */
   get session(): Session {
     if (this.openedSession !== undefined) return this.openedSession;
-    const opened = this.security.sessions?.open(this.exchange);
+    const opened = this.openSession();
     if (opened === undefined || opened instanceof Promise) {
       throw new ConfigError({
         code: "CELLO_NOT_ENABLED",
@@ -150,5 +154,28 @@ export class SecuredRequest implements SecuredRequestFields {
     }
     this.openedSession = opened;
     return opened;
+  }
+
+  /** Opens the session; called once. `undefined` when sessions are not enabled. */
+  openSession(): Answer<Session> | undefined {
+    return this.security.sessions?.open(this.exchange, this.#cameAtMs);
+  }
+
+  /** Whether the handler looked at the session: then its answer is for this client alone. */
+  get usesSession(): boolean {
+    return this.openedSession !== undefined && isSessionUsed(this.openedSession);
+  }
+
+  /**
+   * Writes what the request changed about its session, and that it came with one; once, before the head.
+   *
+   * @returns the `Set-Cookie` value to send; a Promise only when the store is asynchronous. Throws or
+   *   rejects with `StoreUnavailableError` when the store fails
+   */
+  commitSession(): Answer<string | undefined> {
+    const { sessions } = this.security;
+    if (sessions === undefined) return undefined;
+    if (this.openedSession !== undefined) return sessions.commit(this.openedSession, this.isRefused);
+    return this.isRefused ? undefined : sessions.noteActivity(this.exchange, this.#cameAtMs);
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../clock.js";
+import { StoreUnavailableError } from "../errors.js";
 import type { EventHub, SessionRejection } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
 import { type Answer, andThen } from "./answer.js";
@@ -32,6 +33,8 @@ export class SessionManager {
   readonly #events: EventHub;
   readonly #lifetimes: Lifetimes;
   readonly #keeper: SealedSessions | StoredSessions;
+  /** Whether a session can end for not being used: then any request that carries it is a use. */
+  readonly #countsActivity: boolean;
   #hasWarned = false;
 
   constructor(config: SessionConfig, { clock, events }: { readonly clock: Clock; readonly events: EventHub }) {
@@ -39,6 +42,7 @@ export class SessionManager {
     this.#clock = clock;
     this.#events = events;
     this.#lifetimes = new Lifetimes(config);
+    this.#countsActivity = config.idleTimeout !== undefined;
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
     const store = config.store && new StoreGuard(config.store, events);
     this.#keeper =
@@ -59,39 +63,76 @@ export class SessionManager {
   /**
    * The session of a request; a new one when there is no valid cookie. Call it once per request.
    *
+   * @param cameAtMs when the request came, in milliseconds of the monotonic clock
    * @returns a Promise only when the store is asynchronous and there is a cookie; it rejects with
    *   `StoreUnavailableError` when the store fails
    */
-  open(exchange: Exchange): Answer<Session> {
-    const header = exchange.header("cookie");
-    if (header === undefined) return this.#begin(exchange);
-    const cookies = findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
-    if (cookies.length === 0) return this.#begin(exchange);
-    return andThen<SessionState | SessionRejection, Session>(this.#keeper.open(exchange, cookies), (opened) => {
-      if (opened instanceof SessionState) return new Session(opened, this.#events);
-      if (this.#events.has("session.rejected")) {
-        this.#events.emit("session.rejected", { ...requestEvent(exchange), reason: opened });
-      }
-      return this.#begin(exchange);
-    });
+  open(exchange: Exchange, cameAtMs: number = this.#clock.monotonicMs()): Answer<Session> {
+    const cookies = this.#cookiesOf(exchange);
+    if (cookies.length === 0) return this.#begin(exchange, cameAtMs);
+    return andThen<SessionState | SessionRejection, Session>(
+      this.#keeper.open(exchange, cookies, cameAtMs),
+      (opened) => {
+        if (opened instanceof SessionState) return new Session(opened, this.#events);
+        if (this.#events.has("session.rejected")) {
+          this.#events.emit("session.rejected", { ...requestEvent(exchange), reason: opened });
+        }
+        return this.#begin(exchange, cameAtMs);
+      },
+    );
   }
 
   /**
    * Writes what the request changed about its session. Call it once, before the head is sent.
    *
+   * @param isRefused the request was turned away before the handler, which is no use of a session
    * @returns the `Set-Cookie` value to send, `undefined` for none; a Promise only when the store is
    *   asynchronous. Throws or rejects with `StoreUnavailableError` when the store fails
    */
-  commit(session: Session): Answer<string | undefined> {
+  commit(session: Session, isRefused = false): Answer<string | undefined> {
     const state = sessionState(session);
     if (state.isCommitted) return undefined;
     state.isCommitted = true;
     if (state.failure !== undefined) throw state.failure;
     if (state.isDestroyed && state.isNew && !this.carriesCookie(state.exchange)) return undefined;
+    if (this.#countsActivity && !isRefused) state.isActive = !state.isNew;
+    if (state.isActive && !state.isUsed) return this.#recordActivity(state);
     return andThen(this.#keeper.commit(state), (cookie) => {
       if (cookie !== undefined) this.#report(state);
       return cookie;
     });
+  }
+
+  /**
+   * Notes that a request came with a session that its handler never looked at, where idle time counts.
+   * What is no valid session is passed over in silence.
+   *
+   * @returns the `Set-Cookie` value to send, as {@link commit}; never fails
+   */
+  noteActivity(exchange: Exchange, cameAtMs: number): Answer<string | undefined> {
+    if (!this.#countsActivity) return undefined;
+    const cookies = this.#cookiesOf(exchange);
+    if (cookies.length === 0) return undefined;
+    return forgiving(() =>
+      andThen<SessionState | SessionRejection, string | undefined>(
+        this.#keeper.open(exchange, cookies, cameAtMs),
+        (opened) => {
+          if (!(opened instanceof SessionState)) return undefined;
+          opened.isActive = true;
+          return this.#keeper.commit(opened);
+        },
+      ),
+    );
+  }
+
+  /** The answer does not depend on this session: that its use could not be written down is no reason to fail it. */
+  #recordActivity(state: SessionState): Answer<string | undefined> {
+    return forgiving(() => this.#keeper.commit(state));
+  }
+
+  #cookiesOf(exchange: Exchange): readonly string[] {
+    const header = exchange.header("cookie");
+    return header === undefined ? [] : findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
   }
 
   /** Where the sessions are kept; `undefined` when they are sealed in cookies. */
@@ -104,9 +145,9 @@ export class SessionManager {
     await this.#config.store?.close?.();
   }
 
-  #begin(exchange: Exchange): Session {
+  #begin(exchange: Exchange, cameAtMs: number): Session {
     const now = this.#clock.wallMs();
-    const state = new SessionState(this.#keeper, exchange, {
+    const start = {
       id: undefined,
       createdAt: now,
       lastUsedAt: now,
@@ -114,8 +155,8 @@ export class SessionManager {
       version: 0,
       values: new SessionValues(),
       flashes: new SessionValues(),
-    });
-    return new Session(state, this.#events);
+    };
+    return new Session(new SessionState(this.#keeper, exchange, start, cameAtMs), this.#events);
   }
 
   #report(state: SessionState): void {
@@ -135,6 +176,20 @@ export class SessionManager {
     if (state.isRegenerated && this.#events.has("session.regenerated")) {
       this.#events.emit("session.regenerated", requestEvent(exchange));
     }
+  }
+}
+
+/** A store that fails has been told of as `store.error`; here its answer is not needed. */
+function forgiving(call: () => Answer<string | undefined>): Answer<string | undefined> {
+  const forgive = (error: unknown): undefined => {
+    if (error instanceof StoreUnavailableError) return undefined;
+    throw error;
+  };
+  try {
+    const answer = call();
+    return answer instanceof Promise ? answer.catch(forgive) : answer;
+  } catch (error) {
+    return forgive(error);
   }
 }
 

@@ -4,6 +4,7 @@ import type { SessionRejection } from "../events.js";
 import type { Exchange } from "../exchange.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
+import { EndedSessions } from "./ended-sessions.js";
 import { isJsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
@@ -11,7 +12,7 @@ import { takeRandomBytes } from "./random.js";
 import { RememberedCookies } from "./remembered.js";
 import { CookieSealer } from "./seal.js";
 import { type SessionKeeper, SessionState } from "./state.js";
-import { membersOf, type SessionMembers, SessionValues } from "./values.js";
+import { membersOf, NO_VALUES, type SessionMembers, SessionValues } from "./values.js";
 
 /** What a sealed cookie holds; shared by requests with the same cookie and never written to. */
 interface SealedSession {
@@ -26,6 +27,9 @@ interface SealedSession {
 
 // 128 bits: the id is inside the seal and only tells sessions apart.
 const ID_BYTES = 16;
+// A cookie that is renewed without need must not overtake the one that ended the session. This process
+// remembers what it ended; what others ended is left to requests that take no longer than this.
+const MAX_RENEWAL_AGE_MS = 5_000;
 // More than id, times and punctuation take beside the data.
 const ENVELOPE_BYTES = 128;
 
@@ -37,6 +41,7 @@ export class SealedSessions implements SessionKeeper {
   readonly #sealer: CookieSealer;
   readonly #lifetimes: Lifetimes;
   readonly #remembered = new RememberedCookies<SealedSession>();
+  readonly #ended = new EndedSessions();
 
   constructor(config: SessionConfig, keys: SessionKeyRing, lifetimes: Lifetimes, clock: Clock) {
     this.#clock = clock;
@@ -46,7 +51,7 @@ export class SealedSessions implements SessionKeeper {
   }
 
   /** The session in the newest of the cookies that opens, or why the first was refused. */
-  open(exchange: Exchange, cookies: readonly string[]): SessionState | SessionRejection {
+  open(exchange: Exchange, cookies: readonly string[], cameAtMs: number): SessionState | SessionRejection {
     const now = this.#clock.wallMs();
     let newest: SealedSession | undefined;
     let rejection: SessionRejection | undefined;
@@ -57,7 +62,7 @@ export class SealedSessions implements SessionKeeper {
       else if (newest === undefined || opened.lastUsedAt > newest.lastUsedAt) newest = opened;
     }
     if (newest === undefined) return rejection ?? "malformed";
-    return new SessionState(this, exchange, {
+    const start = {
       id: newest.id,
       createdAt: newest.createdAt,
       lastUsedAt: newest.lastUsedAt,
@@ -65,7 +70,8 @@ export class SealedSessions implements SessionKeeper {
       version: 0,
       values: new SessionValues(newest.values),
       flashes: new SessionValues(newest.flashes),
-    });
+    };
+    return new SessionState(this, exchange, start, cameAtMs);
   }
 
   createId(): string {
@@ -81,18 +87,21 @@ export class SealedSessions implements SessionKeeper {
   }
 
   regenerate(state: SessionState): void {
+    this.#noteEnd(state, false);
     const now = this.#clock.wallMs();
     state.renew(now, now + this.#lifetimes.maxAgeMs);
   }
 
-  /** Nothing to do but what the commit does: there is no record to delete. */
-  destroy(): void {}
+  /** There is no record to delete: slower requests of this process learn that their cookie is no good. */
+  destroy(state: SessionState): void {
+    this.#noteEnd(state, true);
+  }
 
   /** The cookie to set, `undefined` when there is nothing to say. */
   commit(state: SessionState): string | undefined {
     if (state.isDestroyed) return this.#writer.expired;
     const now = this.#clock.wallMs();
-    if (!this.#mustWrite(state, now)) return undefined;
+    if (this.#wasEndedMeanwhile(state) || !this.#mustWrite(state, now)) return undefined;
     const expiresAt = this.#lifetimes.endWhenSent(state.expiresAt, now);
     const value = this.#sealer.seal(serialise(state, expiresAt), now);
     // The client comes back with it: its next request needs no cryptography.
@@ -115,10 +124,33 @@ export class SealedSessions implements SessionKeeper {
   #mustWrite(state: SessionState, now: number): boolean {
     if (state.isNew && state.isEmpty) return false;
     if (state.isChanged) return true;
-    if (!state.isUsed) return false;
-    return (
-      this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now) || this.#lifetimes.isRenewalDue(state.expiresAt, now)
-    );
+    if (!state.isUsed && !state.isActive) return false;
+    const isDue =
+      this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
+    return isDue && this.#mayRenew(state);
+  }
+
+  #mayRenew({ openedId, cameAtMs }: SessionState): boolean {
+    if (this.#clock.monotonicMs() - cameAtMs > MAX_RENEWAL_AGE_MS) return false;
+    return !this.#ended.mayHaveMissedEnd(openedId, cameAtMs);
+  }
+
+  /**
+   * Whether a faster request ended the session, so that this one must not bring it back. A session that
+   * this request gave a new id of its own goes on, but not with what a logout has thrown away.
+   */
+  #wasEndedMeanwhile(state: SessionState): boolean {
+    const end = this.#ended.endedSince(state.openedId, state.cameAtMs);
+    if (end === undefined) return false;
+    if (!state.isRegenerated) return true;
+    if (end === "regenerated") return false;
+    state.values.rebase(NO_VALUES);
+    state.flashes.rebase(NO_VALUES);
+    return state.isEmpty;
+  }
+
+  #noteEnd({ openedId }: SessionState, isDestroyed: boolean): void {
+    if (openedId !== undefined) this.#ended.note(openedId, this.#clock.monotonicMs(), isDestroyed);
   }
 
   #read(cookie: string, now: number): SealedSession | SessionRejection {

@@ -180,6 +180,11 @@ export class Session<Data extends object = Record<string, unknown>> {
   }
 }
 
+/** Whether the application has looked at a session: then its answer depends on who asked. */
+export function isSessionUsed(session: Session): boolean {
+  return stateOf(session).isUsed;
+}
+
 /** The inside of a session, for what opens and commits it. */
 export function sessionState(session: Session): SessionState {
   return stateOf(session);

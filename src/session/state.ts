@@ -34,6 +34,8 @@ export interface SessionStart {
 /** The inside of a session during one request; `Session` is what the application sees of it. */
 export class SessionState {
   readonly isNew: boolean;
+  /** The id of the session that the request came with; `undefined` for a new one. */
+  readonly openedId: string | undefined;
   readonly values: SessionValues;
   readonly flashes: SessionValues;
   createdAt: number;
@@ -42,6 +44,8 @@ export class SessionState {
   version: number;
   /** The application has looked at it. */
   isUsed = false;
+  /** That the request came at all counts against idle time. */
+  isActive = false;
   isRegenerated = false;
   isDestroyed = false;
   /** The head of the response is settled: what is changed now would be lost. */
@@ -56,8 +60,11 @@ export class SessionState {
     readonly keeper: SessionKeeper,
     readonly exchange: Exchange,
     start: SessionStart,
+    /** When the request came, in milliseconds of the monotonic clock. */
+    readonly cameAtMs: number,
   ) {
     this.isNew = start.id === undefined;
+    this.openedId = start.id;
     this.#id = start.id;
     this.createdAt = start.createdAt;
     this.lastUsedAt = start.lastUsedAt;

@@ -45,7 +45,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
-  open(exchange: Exchange, cookies: readonly string[]): Answer<SessionState | SessionRejection> {
+  open(exchange: Exchange, cookies: readonly string[], cameAtMs: number): Answer<SessionState | SessionRejection> {
     const now = this.#clock.wallMs();
     const ids: OpenedId[] = [];
     let rejection: SessionRejection | undefined;
@@ -55,7 +55,7 @@ export class StoredSessions implements SessionKeeper {
       else ids.push(opened);
     }
     if (ids.length > 1) ids.sort((one, other) => other.issuedAt - one.issuedAt);
-    return this.#loadFirst(exchange, ids, rejection);
+    return this.#loadFirst(exchange, cameAtMs, ids, rejection);
   }
 
   createId(): string {
@@ -109,7 +109,7 @@ export class StoredSessions implements SessionKeeper {
         return isRenewed && outcome === "saved" ? this.#cookie(state.id, expiresAt, now) : undefined;
       });
     }
-    if (!state.isUsed) return undefined;
+    if (!state.isUsed && !state.isActive) return undefined;
     if (!isRenewed && !this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now)) return undefined;
     return andThen(this.#store.touch(SignedIds.storeIdOf(state.id), times), (isThere) =>
       isRenewed && isThere ? this.#cookie(state.id, expiresAt, now) : undefined,
@@ -138,6 +138,7 @@ export class StoredSessions implements SessionKeeper {
 
   #loadFirst(
     exchange: Exchange,
+    cameAtMs: number,
     ids: readonly OpenedId[],
     rejection: SessionRejection | undefined,
   ): Answer<SessionState | SessionRejection> {
@@ -148,15 +149,15 @@ export class StoredSessions implements SessionKeeper {
       (record) => {
         const ending = record === undefined ? "unknown" : this.#lifetimes.ending(record, this.#clock.wallMs());
         if (record === undefined || ending !== undefined) {
-          return this.#loadFirst(exchange, others, rejection ?? ending);
+          return this.#loadFirst(exchange, cameAtMs, others, rejection ?? ending);
         }
-        return this.#begin(exchange, first.id, record);
+        return this.#begin(exchange, cameAtMs, first.id, record);
       },
     );
   }
 
-  #begin(exchange: Exchange, id: string, record: SessionRecord): SessionState {
-    return new SessionState(this, exchange, {
+  #begin(exchange: Exchange, cameAtMs: number, id: string, record: SessionRecord): SessionState {
+    const start = {
       id,
       createdAt: record.createdAt,
       lastUsedAt: record.lastUsedAt,
@@ -164,7 +165,8 @@ export class StoredSessions implements SessionKeeper {
       version: record.version,
       values: new SessionValues(membersOf(record.data)),
       flashes: new SessionValues(membersOf(record.flashes)),
-    });
+    };
+    return new SessionState(this, exchange, start, cameAtMs);
   }
 
   #verify(cookie: string, now: number): OpenedId | SessionRejection {

@@ -31,7 +31,8 @@ export class SessionMember {
 /** The values of a session by key. */
 export type SessionMembers = ReadonlyMap<string, SessionMember>;
 
-const NO_VALUES: SessionMembers = new Map();
+/** What a session without values holds. */
+export const NO_VALUES: SessionMembers = new Map();
 
 /** What was opened or loaded, as the values of a session. */
 export function membersOf(record: { readonly [key: string]: JsonValue } | undefined): SessionMembers {

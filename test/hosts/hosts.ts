@@ -22,8 +22,11 @@ export type StartHost = (options: SecurityOptions) => Promise<RunningHost>;
 
 /*
  * Each host serves: GET /me (claims, session value, address), POST /login (regenerates the session and
- * sets a value), GET /own (sets X-Frame-Options itself), GET /logout (destroys the session).
+ * sets a value), GET /own (sets X-Frame-Options itself), GET /logout (destroys the session), GET /cached
+ * (reads the session and says itself who may cache it), GET /shared (says that without reading it).
  */
+
+const SHARED = "public, max-age=60";
 
 export const hosts: Readonly<Record<string, StartHost>> = {
   app: async (options) => {
@@ -48,6 +51,10 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       await request.session.destroy();
       return { ok: true };
     });
+    app.get("/cached", (request, reply) =>
+      reply.header("Cache-Control", SHARED).send({ userId: request.session.get("userId") }),
+    );
+    app.get("/shared", (_request, reply) => reply.header("Cache-Control", SHARED).send({ ok: true }));
     const url = await app.listen({ port: 0, host: "127.0.0.1" });
     return { url, security: app.security, close: () => app.close() };
   },
@@ -71,6 +78,10 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       await request.session.destroy();
       return { ok: true };
     });
+    server.get("/cached", async (request, reply) =>
+      reply.header("Cache-Control", SHARED).send({ userId: request.session.get("userId") }),
+    );
+    server.get("/shared", async (_request, reply) => reply.header("Cache-Control", SHARED).send({ ok: true }));
     const url = await server.listen({ port: 0, host: "127.0.0.1" });
     return { url, security, close: () => server.close() };
   },
@@ -97,6 +108,12 @@ export const hosts: Readonly<Record<string, StartHost>> = {
     app.get("/logout", async (request, response) => {
       await request.session.destroy();
       response.json({ ok: true });
+    });
+    app.get("/cached", (request, response) => {
+      response.setHeader("Cache-Control", SHARED).json({ userId: request.session.get("userId") });
+    });
+    app.get("/shared", (_request, response) => {
+      response.setHeader("Cache-Control", SHARED).json({ ok: true });
     });
     return listen(createServer(app), security);
   },
@@ -130,6 +147,10 @@ export const hosts: Readonly<Record<string, StartHost>> = {
           await request.session.destroy();
           return json({ ok: true });
         }
+        if (request.url === "/cached" || request.url === "/shared") {
+          const body = request.url === "/cached" ? { userId: request.session.get("userId") } : { ok: true };
+          return response.writeHead(200, { "Cache-Control": SHARED }).end(JSON.stringify(body));
+        }
         return response.writeHead(404).end();
       }),
     );
@@ -157,6 +178,10 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       await context.get("session").destroy();
       return context.json({ ok: true });
     });
+    app.get("/cached", (context) =>
+      context.json({ userId: context.get("session").get("userId") }, 200, { "Cache-Control": SHARED }),
+    );
+    app.get("/shared", (context) => context.json({ ok: true }, 200, { "Cache-Control": SHARED }));
     return serveFetch(app.fetch, security);
   },
 
@@ -179,6 +204,10 @@ export const hosts: Readonly<Record<string, StartHost>> = {
         case "/logout":
           await secured.session.destroy();
           return Response.json({ ok: true });
+        case "/cached":
+          return Response.json({ userId: secured.session.get("userId") }, { headers: { "Cache-Control": SHARED } });
+        case "/shared":
+          return Response.json({ ok: true }, { headers: { "Cache-Control": SHARED } });
         default:
           return new Response(null, { status: 404 });
       }

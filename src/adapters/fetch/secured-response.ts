@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from "../../errors.js";
 import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
-import { securityLines } from "../../response-head.js";
+import { cookieBeside, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 
 /**
@@ -9,17 +9,20 @@ import type { SecuredRequest } from "../../secured-request.js";
  * must not be told of a login that was not stored.
  */
 export async function completeResponse(response: Response, request: SecuredRequest): Promise<Response> {
-  const session = request.openedSession;
   let cookie: string | undefined;
   try {
-    cookie = session && (await request.security.sessions?.commit(session));
+    cookie = await request.commitSession();
   } catch (error) {
     if (!(error instanceof StoreUnavailableError)) throw error;
     return withLines(refusalResponse(STORE_UNAVAILABLE), request, undefined);
   }
   // An upgrade to another protocol (101): no other response can be made of it, and no browser reads its headers.
   if (response.status < 200) return response;
-  return withLines(response, request, cookie);
+  return withLines(
+    response,
+    request,
+    cookieBeside(response.headers.get("cache-control") ?? undefined, request, cookie),
+  );
 }
 
 /** A prepared refusal as a response. */

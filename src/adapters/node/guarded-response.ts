@@ -6,7 +6,7 @@ import {
   validateHeaderValue,
 } from "node:http";
 import type { Refusal } from "../../problem.js";
-import { appendChangingLines, appendSecurityLines, securityLines } from "../../response-head.js";
+import { appendChangingLines, appendSecurityLines, cookieBeside, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import { canPrepare, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
 import { leaveAnswered, leaveWithClient } from "./presence.js";
@@ -105,11 +105,12 @@ function complete(
   head: OutgoingHttpHeader[],
   request: SecuredRequest,
 ): OutgoingHttpHeader[] {
-  const cookie = sessionCookie(response, request);
+  const cookie = sessionCookie(response, head, request);
   leaveAnswered(response, request);
   if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
   const { contestedFields, contestedBesideCookie, headerText } = request.route;
-  if (isContested(head, cookie === undefined ? contestedFields : contestedBesideCookie)) {
+  const setsCacheControl = cookie !== undefined || request.usesSession;
+  if (isContested(head, setsCacheControl ? contestedBesideCookie : contestedFields)) {
     return merged(head, securityLines(request, cookie), request.route.headers?.removed ?? []);
   }
   // The usual case: one list, nothing to compare, and what is the same every time is text already.
@@ -129,15 +130,28 @@ function isContested(head: readonly OutgoingHttpHeader[], fields: ReadonlySet<st
   return false;
 }
 
-function sessionCookie(response: GuardedResponse, request: SecuredRequest): string | undefined {
-  const session = request.openedSession;
-  if (session === undefined) return undefined;
+function sessionCookie(
+  response: GuardedResponse,
+  head: readonly OutgoingHttpHeader[],
+  request: SecuredRequest,
+): string | undefined {
   const { sessions } = request.security;
-  if (sessions === undefined || sessions.canFail) return response[kCookie];
-  const cookie = sessions.commit(session);
-  // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
-  if (typeof cookie === "string") response[kCookie] = cookie;
-  return response[kCookie];
+  if (sessions === undefined) return undefined;
+  if (!sessions.canFail) {
+    const cookie = request.commitSession();
+    // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
+    if (typeof cookie === "string") response[kCookie] = cookie;
+  }
+  const cookie = response[kCookie];
+  return cookie === undefined ? undefined : cookieBeside(cacheControlOf(response, head), request, cookie);
+}
+
+/** The handler's own `Cache-Control`. */
+function cacheControlOf(response: GuardedResponse, head: readonly OutgoingHttpHeader[]): unknown {
+  for (let index = 0; index < head.length; index += 2) {
+    if (String(head[index]).toLowerCase() === "cache-control") return head[index + 1];
+  }
+  return response.getHeader("cache-control");
 }
 
 /** A flat copy of the headers that were given to `writeHead`. */

@@ -46,8 +46,7 @@ export function holdUntilSaved(response: GuardedResponse, request: SecuredReques
     if (isSaving) return true;
     isSaving = true;
     try {
-      const session = request.openedSession;
-      const saved = session && sessions.commit(session);
+      const saved = request.commitSession();
       if (saved instanceof Promise) {
         saved.then(replay, refuse);
         return true;
