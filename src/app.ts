@@ -28,12 +28,11 @@ import { EventHub, type SecurityEventListener, type SecurityEventName } from "./
 import type { SecurityHeadersConfig, SecurityHeadersOptions } from "./headers/config.js";
 import type { JwtConfig, JwtOptions } from "./jwt/config.js";
 import { Jwt } from "./jwt/jwt.js";
-import type { RateLimitConfig } from "./rate-limit/config.js";
+import { type PlainRateLimitOptions, RateLimitConfig } from "./rate-limit/config.js";
 import type { RateLimits } from "./rate-limit/rate-limits.js";
 import {
   asCsrfConfig,
   asJwtConfig,
-  asRateLimitConfig,
   asSecurityHeadersConfig,
   asSessionConfig,
   readSurroundings,
@@ -163,12 +162,13 @@ export class App<Types extends AppTypes = AppTypes> {
   }
 
   /**
-   * Adds a limit; several with different names stack.
+   * Adds a limit; several with different names stack. Plain options name their `algorithm`, a token bucket
+   * when they do not.
    *
    * @throws ConfigError as {@link enableJwt}, and when a limit of that name exists
    */
-  enableRateLimit(config: RateLimitConfig): this {
-    const limit = asRateLimitConfig(config, "enableRateLimit");
+  enableRateLimit(config: RateLimitConfig | PlainRateLimitOptions): this {
+    const limit = RateLimitConfig.from(config);
     const { rateLimit } = this.#enabled;
     this.#requireOpen(
       "enableRateLimit",

@@ -21,7 +21,7 @@ export { MemoryReplayStore, type ReplayStore } from "./jwt/replay.js";
 export { MemoryRevocationList, type RevocationList } from "./jwt/revocation.js";
 export { TokenError } from "./jwt/token-error.js";
 export type { TokenStore } from "./jwt/token-store.js";
-export type { AdaptiveRateLimitOptions, RateLimitOptions } from "./rate-limit/config.js";
+export type { AdaptiveRateLimitOptions, PlainRateLimitOptions, RateLimitOptions } from "./rate-limit/config.js";
 export { RateLimitConfig } from "./rate-limit/config.js";
 export { MemoryRateLimitStore } from "./rate-limit/memory-store.js";
 export type { RateLimitState } from "./rate-limit/step.js";

@@ -4,7 +4,7 @@ import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
 import type { PathPatterns } from "./path-patterns.js";
 import type { Refusal } from "./problem.js";
-import { RateLimitConfig } from "./rate-limit/config.js";
+import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "./rate-limit/config.js";
 import { RateLimitStep } from "./rate-limit/step.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import type { LoadShedder } from "./shedding/load-shedder.js";
@@ -20,7 +20,12 @@ export interface RouteSecurityOptions {
    * Limits of this route. One with the `name` of an app's limit takes its place here, others are
    * added to the app's; `false` switches all limits off.
    */
-  readonly rateLimit?: RateLimitConfig | readonly RateLimitConfig[] | false | undefined;
+  readonly rateLimit?:
+    | RateLimitConfig
+    | PlainRateLimitOptions
+    | readonly (RateLimitConfig | PlainRateLimitOptions)[]
+    | false
+    | undefined;
   /** Header fields that differ on this route, or `false` for none at all. */
   readonly securityHeaders?: SecurityHeadersOptions | SecurityHeadersConfig | false | undefined;
   /** Scopes that the token must all have (RFC 6750 section 3: 403 `insufficient_scope`). */
@@ -109,7 +114,7 @@ export function readRouteSecurity(options: RouteSecurityOptions, route: string):
   refuseSlips(fields, options);
   return Object.freeze({
     auth: fields.oneOf("auth", ["required", "optional", false] satisfies RouteSecurityOptions["auth"][], undefined),
-    rateLimit: readRateLimits(fields),
+    rateLimit: readOwnLimits(fields),
     securityHeaders: readSecurityHeaders(fields, options),
     scopes: readScopes(fields),
     roles: fields.strings("roles") ?? [],
@@ -140,29 +145,15 @@ function readScopes(fields: ConfigFields): readonly string[] {
   return scopes;
 }
 
-function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
+function readOwnLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
   const value = fields.raw("rateLimit");
   if (value === undefined || value === false) return value;
-  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-  const limits: RateLimitConfig[] = [];
-  for (const entry of list) {
-    if (!(entry instanceof RateLimitConfig)) {
-      fields.fail(
-        "CELLO_WRONG_TYPE",
-        "rateLimit",
-        `must be a RateLimitConfig, a list of them or false, got ${describe(entry)}`,
-        "make one with RateLimitConfig.tokenBucket({ ... })",
-      );
-    }
-    if (limits.some((limit) => limit.name === entry.name)) {
-      fields.fail(
-        "CELLO_CONFLICT",
-        "rateLimit",
-        `two limits are named "${entry.name}"`,
-        "give each limit of a route its own name",
-      );
-    }
-    limits.push(entry);
+  const limits = readRateLimits(fields);
+  const names = limits.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) {
+    const problem = `two limits are named "${twice}"`;
+    fields.fail("CELLO_CONFLICT", "rateLimit", problem, "give each limit of a route its own name");
   }
   return limits;
 }

@@ -13,7 +13,7 @@ import { Jwt } from "./jwt/jwt.js";
 import { LoadMonitor } from "./load/snapshot.js";
 import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
 import { type Refusal, STORE_UNAVAILABLE } from "./problem.js";
-import { RateLimitConfig } from "./rate-limit/config.js";
+import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "./rate-limit/config.js";
 import { RateLimits } from "./rate-limit/rate-limits.js";
 import {
   compileRoute,
@@ -35,7 +35,11 @@ export interface SecurityOptions {
   readonly session?: SessionConfig | SessionOptions | undefined;
   readonly securityHeaders?: SecurityHeadersConfig | SecurityHeadersOptions | undefined;
   /** One limit or several with different names. */
-  readonly rateLimit?: RateLimitConfig | readonly RateLimitConfig[] | undefined;
+  readonly rateLimit?:
+    | RateLimitConfig
+    | PlainRateLimitOptions
+    | readonly (RateLimitConfig | PlainRateLimitOptions)[]
+    | undefined;
   /** Refuses cross-site requests that change something; requests with a session or token cookie are checked even without it. */
   readonly csrf?: CsrfConfig | CsrfOptions | undefined;
   /** Who may speak for the client in `X-Forwarded-For`: addresses, CIDR ranges, `"loopback"`. Default: nobody. */
@@ -271,24 +275,4 @@ function asCsrf(
 ): CsrfProtection | undefined {
   if (given === undefined && !hasCookies) return undefined;
   return new CsrfProtection(asCsrfConfig(given === undefined ? {} : given), events);
-}
-
-function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] {
-  const given = fields.raw("rateLimit");
-  if (given === undefined) return [];
-  const limits: RateLimitConfig[] = [];
-  for (const limit of Array.isArray(given) ? given : [given]) limits.push(asRateLimitConfig(limit, "Security"));
-  return limits;
-}
-
-/** A `RateLimitConfig`; anything else is a `ConfigError`. */
-export function asRateLimitConfig(given: unknown, subject: string): RateLimitConfig {
-  if (given instanceof RateLimitConfig) return given;
-  throw new ConfigError({
-    code: "CELLO_WRONG_TYPE",
-    subject,
-    field: "rateLimit",
-    problem: `must be a RateLimitConfig, got ${describe(given)}`,
-    mend: "make one with RateLimitConfig.tokenBucket({ requests, window })",
-  });
 }

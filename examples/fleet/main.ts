@@ -4,6 +4,9 @@ import { readOptions, USAGE, UsageError } from "./options.js";
 import { summarize, table } from "./report.js";
 import { Scenario } from "./scenario.js";
 
+/** The exit code when nothing broke its promise, and the machine was too busy for all to be kept in time. */
+const TOO_BUSY = 3;
+
 cleanUpOnExit();
 process.exit(await main(process.argv.slice(2)));
 
@@ -17,7 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
     const outcome = await new Scenario(options, (line) => console.warn(line)).run();
     const summary = summarize(outcome, options);
     console.info(options.json ? JSON.stringify(summary, undefined, 2) : `\n${table(summary)}`);
-    return summary.ok ? 0 : 1;
+    if (summary.problems.length > 0) return 1;
+    return summary.ok ? 0 : TOO_BUSY;
   } catch (error) {
     console.error(error instanceof UsageError ? `${error.message}\n\n${USAGE}` : error);
     return 1;

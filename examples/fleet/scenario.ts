@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as wait } from "node:timers/promises";
 import { Allowance } from "./allowance.js";
 import { type Answer, Load } from "./load.js";
@@ -11,6 +12,8 @@ import { Server } from "./servers.js";
 
 /** How long the service may take to be as before once Redis is back, in milliseconds. */
 export const RECOVERY_MS = 2000;
+/** Timers that the machine is watched with, in milliseconds from one to the next. */
+const WATCH_MS = 20;
 /** How long the servers may take to find each other, in milliseconds. */
 const MEETING_MS = 30_000;
 
@@ -23,6 +26,8 @@ export interface Outcome {
   readonly inventedSessions: number;
   /** What the servers told of their stores. */
   readonly storeEvents: readonly (StoreEvent & { readonly server: number })[];
+  /** How late a timer of this process came at most, in milliseconds: what the machine did beside it. */
+  readonly latestTimerMs: number;
   /** Of everything that was started. */
   readonly pids: readonly number[];
 }
@@ -41,6 +46,7 @@ export class Scenario {
   readonly #phases: Phase[] = [];
   readonly #storeEvents: (StoreEvent & { readonly server: number })[] = [];
   readonly #pids = new Set<number>();
+  readonly #timers = monitorEventLoopDelay({ resolution: WATCH_MS });
   #outage: Outage | undefined;
   #redisBackAtMs = 0;
   #inventedSessions = 0;
@@ -62,8 +68,10 @@ export class Scenario {
     this.#introduce(redis, servers, proxy);
 
     const load = new Load(proxy.port, (answer) => this.#onAnswer(answer));
+    this.#timers.enable();
     await this.#play(redis, servers, load);
     await load.stop();
+    this.#timers.disable();
     this.#finishPhase();
 
     await proxy.close();
@@ -166,6 +174,7 @@ export class Scenario {
       normalAfterMs: this.#normalAt.size === servers.length ? Math.max(0, last - this.#redisBackAtMs) : undefined,
       inventedSessions: this.#inventedSessions,
       storeEvents: this.#storeEvents,
+      latestTimerMs: Math.max(0, this.#timers.max / 1e6 - WATCH_MS),
       pids: [...this.#pids],
     };
   }

@@ -85,6 +85,11 @@ export interface AdaptiveRateLimitOptions extends CommonRateLimitOptions {
 /** The three algorithms. */
 export type RateLimitAlgorithm = "token-bucket" | "sliding-window" | "adaptive";
 
+/** A limit as plain options, which name their algorithm; a token bucket when they do not. */
+export type PlainRateLimitOptions =
+  | (RateLimitOptions & { readonly algorithm?: "token-bucket" | "sliding-window" | undefined })
+  | (AdaptiveRateLimitOptions & { readonly algorithm: "adaptive" });
+
 const COMMON_FIELDS = [
   "window",
   "name",
@@ -112,6 +117,7 @@ const ADAPTIVE_FIELDS = [
 ];
 
 const SUBJECT = "RateLimitConfig";
+const ALGORITHMS = ["token-bucket", "sliding-window", "adaptive"] satisfies RateLimitAlgorithm[];
 const MOST_REQUESTS = 1_000_000_000;
 /** 31 days. */
 const LONGEST_WINDOW = 2_678_400;
@@ -220,6 +226,24 @@ export class RateLimitConfig {
     return new RateLimitConfig("adaptive", options);
   }
 
+  /**
+   * The config itself, or one made of plain options.
+   *
+   * @throws ConfigError when a field is unknown or wrong
+   *
+   * @example
+   * ```ts
+   * RateLimitConfig.from({ algorithm: "sliding-window", requests: 5, window: 300 });
+   * ```
+   */
+  static from(given: RateLimitConfig | PlainRateLimitOptions): RateLimitConfig {
+    if (given instanceof RateLimitConfig) return given;
+    requireOptions(given);
+    const { algorithm, ...options } = given;
+    const named = new ConfigFields(SUBJECT, { algorithm }, ["algorithm"]);
+    return new RateLimitConfig(named.oneOf("algorithm", ALGORITHMS, "token-bucket"), options);
+  }
+
   /** The fields, with functions and the store by name only: a store may hold an address with a password. */
   toJSON(): Record<string, unknown> {
     const { excludedPaths: _, healthCheckPaths: __, key, cost, store, priority, ...plain } = this;
@@ -237,15 +261,37 @@ export class RateLimitConfig {
   }
 }
 
+/**
+ * Reads `rateLimit` of a policy or a route: one limit or several, as configs or plain options.
+ *
+ * @returns an empty list when not given
+ */
+export function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] {
+  const value = fields.raw("rateLimit");
+  if (value === undefined) return [];
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return list.map((entry) => {
+    if (typeof entry !== "object" || entry === null) {
+      const problem = `must be a limit or a list of limits, got ${describe(entry)}`;
+      fields.fail("CELLO_WRONG_TYPE", "rateLimit", problem, "write RateLimitConfig.tokenBucket({ requests, window })");
+    }
+    // What is in the object, `from` reads field by field.
+    return RateLimitConfig.from(entry as PlainRateLimitOptions);
+  });
+}
+
+function requireOptions(options: unknown): asserts options is object {
+  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  throw new ConfigError({
+    code: "CELLO_WRONG_TYPE",
+    subject: SUBJECT,
+    problem: `takes an options object, got ${describe(options)}`,
+    mend: "write RateLimitConfig.tokenBucket({ requests: 100, window: 60 })",
+  });
+}
+
 function readOptions(algorithm: RateLimitAlgorithm, options: unknown): ConfigFields {
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new ConfigError({
-      code: "CELLO_WRONG_TYPE",
-      subject: SUBJECT,
-      problem: `takes an options object, got ${describe(options)}`,
-      mend: "write RateLimitConfig.tokenBucket({ requests: 100, window: 60 })",
-    });
-  }
+  requireOptions(options);
   return new ConfigFields(SUBJECT, options, algorithm === "adaptive" ? ADAPTIVE_FIELDS : FIXED_FIELDS);
 }
 

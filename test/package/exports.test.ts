@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { compiler, manifest, pack } from "./packed.js";
@@ -31,7 +31,8 @@ const promised: Readonly<Record<string, readonly string[]>> = {
 let work: string;
 let consumer: string;
 
-describe("the packed package, installed in an empty project", () => {
+// What starts npm and compilers is long on a busy machine; no time is asserted here.
+describe("the packed package, installed in an empty project", { timeout: 120_000 }, () => {
   beforeAll(async () => {
     work = mkdtempSync(join(tmpdir(), "cello-package-"));
     consumer = join(work, "consumer");
@@ -56,6 +57,19 @@ describe("the packed package, installed in an empty project", () => {
       expect(files).toContain(file);
     }
     expect(files.filter((file) => /(\.(test|fake)\.|^src|^test|^scripts|\.env|\.pem$)/.test(file))).toEqual([]);
+  });
+
+  it("has no link in its papers that leads to a file it does not bring", () => {
+    const root = join(consumer, "node_modules/cello");
+    const papers = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".md"));
+    expect(papers).toContain("README.md");
+    const dead = papers.flatMap((paper) =>
+      [...readFileSync(join(root, paper), "utf8").matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g)]
+        .map(([, target = ""]) => target)
+        .filter((target) => !/^[a-z]+:/.test(target) && !existsSync(join(root, dirname(paper), target)))
+        .map((target) => `${paper}: ${target}`),
+    );
+    expect(dead).toEqual([]);
   });
 
   it.each(specifiers)("%s can be imported by plain Node and has the promised names", async (specifier) => {

@@ -29,7 +29,9 @@ export const manifest: Manifest = JSON.parse(readFileSync(join(repository, "pack
  */
 export async function pack(work: string): Promise<string> {
   const staging = mkdtempSync(join(work, "staging-"));
-  for (const name of ["package.json", ...manifest.files].filter((name) => name !== "dist")) {
+  // Of a pattern the whole folder: npm chooses among its files.
+  const names = manifest.files.map((name) => name.replace(/\/\*.*$/, "")).filter((name) => name !== "dist");
+  for (const name of new Set(["package.json", ...names])) {
     const source = join(repository, name);
     if (existsSync(source)) cpSync(source, join(staging, name), { recursive: true });
   }

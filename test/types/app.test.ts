@@ -275,8 +275,12 @@ describe("options that are wrong do not compile", () => {
       const app = new App();
       // @ts-expect-error: there is no such field
       app.enableJwt({ secret, sekret: "x" });
-      // @ts-expect-error: a limit is made by RateLimitConfig, which names its algorithm
       app.enableRateLimit({ requests: 5, window: 1 });
+      app.enableRateLimit({ algorithm: "adaptive", baseRequests: 5, window: 1 });
+      // @ts-expect-error: no such field
+      app.enableRateLimit({ request: 5, window: 1 });
+      // @ts-expect-error: an adaptive limit has no fixed number of requests
+      app.enableRateLimit({ algorithm: "adaptive", requests: 5, window: 1 });
       // @ts-expect-error: no such event
       app.on("token.accepted", () => {});
     });
@@ -293,8 +297,9 @@ describe("options that are wrong do not compile", () => {
       app.get("/x", { scope: ["a"] }, () => "x");
       // @ts-expect-error: a list
       app.get("/x", { roles: "admin" }, () => "x");
-      // @ts-expect-error: a RateLimitConfig
-      app.get("/x", { rateLimit: { requests: 1, window: 1 } }, () => "x");
+      app.get("/x", { rateLimit: [{ requests: 1, window: 1 }] }, () => "x");
+      // @ts-expect-error: no such algorithm
+      app.get("/x", { rateLimit: { algorithm: "leaky-bucket", requests: 1, window: 1 } }, () => "x");
       // @ts-expect-error: no such header
       app.get("/x", { securityHeaders: { frames: false } }, () => "x");
       // @ts-expect-error: true or false
