@@ -22,6 +22,7 @@ import { watchReplies } from "./adapters/fastify/reply-watch.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, misspelledField } from "./config-fields.js";
+import type { CorsConfig, CorsOptions } from "./cors/config.js";
 import type { CsrfConfig, CsrfOptions } from "./csrf/config.js";
 import { ConfigError } from "./errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "./events.js";
@@ -31,6 +32,7 @@ import { Jwt } from "./jwt/jwt.js";
 import { type PlainRateLimitOptions, RateLimitConfig } from "./rate-limit/config.js";
 import type { RateLimits } from "./rate-limit/rate-limits.js";
 import {
+  asCorsConfig,
   asCsrfConfig,
   asJwtConfig,
   asSecurityHeadersConfig,
@@ -64,6 +66,7 @@ interface Enabled<Claims> {
   jwt: Jwt<Claims> | undefined;
   session: SessionConfig | undefined;
   securityHeaders: SecurityHeadersConfig | undefined;
+  cors: CorsConfig | undefined;
   csrf: CsrfConfig | undefined;
   readonly rateLimit: RateLimitConfig[];
 }
@@ -100,6 +103,7 @@ export class App<Types extends AppTypes = AppTypes> {
     jwt: undefined,
     session: undefined,
     securityHeaders: undefined,
+    cors: undefined,
     csrf: undefined,
     rateLimit: [],
   };
@@ -186,6 +190,17 @@ export class App<Types extends AppTypes = AppTypes> {
   enableCsrf(config: CsrfConfig | CsrfOptions = {}): this {
     this.#requireOpen("enableCsrf", this.#enabled.csrf);
     this.#enabled.csrf = asCsrfConfig(config);
+    return this;
+  }
+
+  /**
+   * Lets pages of other origins use the application: answers preflights, and lets pages read answers and refusals.
+   *
+   * @throws ConfigError as {@link enableJwt}
+   */
+  enableCors(config: CorsConfig | CorsOptions): this {
+    this.#requireOpen("enableCors", this.#enabled.cors);
+    this.#enabled.cors = asCorsConfig(config);
     return this;
   }
 

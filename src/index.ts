@@ -1,6 +1,7 @@
 export { App, type AppOptions } from "./app.js";
 export type { AppHandler, AppRequest, AppRoute, AppRouteOptions, AppTypes } from "./app-types.js";
 export { type Clock, systemClock } from "./clock.js";
+export { CorsConfig, type CorsOptions } from "./cors/config.js";
 export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 export { ConfigError, type ConfigErrorCode, SessionTooLargeError, StoreUnavailableError } from "./errors.js";
 export type {

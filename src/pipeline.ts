@@ -1,3 +1,4 @@
+import { isPreflight } from "./cors/preflight.js";
 import type { TokenRejection } from "./events.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
 import type { Refusal } from "./problem.js";
@@ -20,7 +21,7 @@ export type Step = (request: SecuredRequest) => StepResult;
  * session in its cookie needs none either, it is opened when the handler first touches it.
  */
 export function compileSteps(security: SecurityPolicy): readonly Step[] {
-  const steps: Step[] = [limitClient];
+  const steps: Step[] = [meetPreflight, limitClient];
   if (security.sessions !== undefined && !security.sessions.isSynchronous) steps.push(loadSession);
   if (security.authenticator !== undefined) steps.push(authenticate);
   steps.push(limitIdentity);
@@ -45,10 +46,25 @@ export function admit(steps: readonly Step[], request: SecuredRequest, from = 0)
 }
 
 /**
+ * A browser asks before it sends a request that a page of another origin made, and sends no credentials
+ * with the question: it needs no token and takes no quota, only its own bound. Anybody can send what looks
+ * like a preflight, so where it is not answered here it passes only where no handler for other methods stands.
+ */
+function meetPreflight(request: SecuredRequest): StepResult {
+  const { exchange, route, security } = request;
+  if (!isPreflight(exchange) || (route.cors === undefined && !route.admitsPreflights)) return undefined;
+  const refusal = security.preflights.refuse(exchange);
+  if (refusal !== undefined || route.cors !== undefined) return refusal ?? route.cors?.preflight(exchange);
+  request.isPreflight = true;
+  return undefined;
+}
+
+/**
  * The client's own limits come before the places that all clients share, so that it is the greedy who
  * are refused; but no store is asked for a request that has no place.
  */
 function limitClient(request: SecuredRequest): StepResult {
+  if (request.isPreflight) return undefined;
   const { clientLimits, shedders, shedsBeforeLimits } = request.route;
   if (shedders.length === 0) return checkLimits(request, clientLimits, undefined);
   if (shedsBeforeLimits) return shed(request) ?? checkLimits(request, clientLimits, undefined);
@@ -70,6 +86,7 @@ function shed(request: SecuredRequest): Refusal | undefined {
 }
 
 function limitIdentity(request: SecuredRequest): StepResult {
+  if (request.isPreflight) return undefined;
   return checkLimits(request, request.route.identityLimits, request.verified?.claims.sub);
 }
 
@@ -111,7 +128,7 @@ function authenticate(request: SecuredRequest): StepResult {
 function judgeToken(request: SecuredRequest, answer: VerifiedToken | TokenRejection | undefined): Refusal | undefined {
   const { authenticator } = request.security;
   if (answer === undefined) {
-    return request.auth === "required" && !isPreflight(request) ? authenticator?.missing : undefined;
+    return request.auth === "required" && !request.isPreflight ? authenticator?.missing : undefined;
   }
   if (answer === "keys_unavailable") return authenticator?.unavailable;
   if (answer === "revocations_unavailable") return authenticator?.revocationsUnavailable;
@@ -120,27 +137,12 @@ function judgeToken(request: SecuredRequest, answer: VerifiedToken | TokenReject
   return undefined;
 }
 
-/**
- * A browser asks before it sends a cross-origin request, and sends no credentials with the question
- * (Fetch, "CORS-preflight fetch"): who answers it must not ask for a token. Anybody can send what
- * looks like a preflight, so it passes only where no handler for other methods stands.
- */
-function isPreflight(request: SecuredRequest): boolean {
-  const { exchange } = request;
-  return (
-    exchange.method === "OPTIONS" &&
-    request.route.admitsPreflights &&
-    exchange.header("access-control-request-method") !== undefined &&
-    exchange.header("origin") !== undefined
-  );
-}
-
 function checkOrigin(request: SecuredRequest): StepResult {
   const { csrf } = request.security;
   if (csrf === undefined || request.route.csrf === "never" || !csrf.concerns(request.exchange)) return undefined;
   const carriesCookie = carriesCredentialCookie(request);
   if (!carriesCookie && request.route.csrf === "with-cookie") return undefined;
-  return csrf.allows(request.exchange, carriesCookie) ? undefined : csrf.refusal;
+  return csrf.allows(request.exchange, carriesCookie, request.route.cors) ? undefined : csrf.refusal;
 }
 
 /** Browsers send cookies with the requests of other sites too: these are the ones that can be forged. */

@@ -24,11 +24,42 @@ export function appendChangingLines(head: unknown[], request: SecuredRequest, co
     const nonce = request.cspNonce;
     for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
+  const { cors } = request.route;
+  if (cors !== undefined) append(head, cors.linesFor(request.exchange.header("origin")));
+  const vary = varyOf(request);
+  if (vary !== undefined) head.push("Vary", vary);
   if (request.limits !== undefined) append(head, request.limits.headers);
   // A response that sets a session cookie must not be served to anybody else: RFC 9111 section 7.3.
   if (cookie !== undefined) head.push("Set-Cookie", cookie, "Cache-Control", "no-store");
   // Nor one that depends on who asked. The browser of who asked may keep it.
   else if (request.usesSession) head.push("Cache-Control", "private");
+}
+
+/** The request fields that decide about what the layer adds: caches must know (RFC 9110 section 12.5.5). */
+function varyOf({ route }: SecuredRequest): string | undefined {
+  return route.cors === undefined ? undefined : "Origin";
+}
+
+/**
+ * A `Vary` that is there already, with further names: each once, and nothing beside `*`, which says more.
+ *
+ * @param present the values that are there
+ * @param added names, separated by commas
+ */
+export function addToVary(present: readonly string[], added: string): string {
+  const names = new Map<string, string>();
+  for (const value of [...present, added]) {
+    for (const part of value.split(",")) {
+      const name = part.trim();
+      if (name !== "" && !names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
+    }
+  }
+  return names.has("*") ? "*" : [...names.values()].join(", ");
+}
+
+/** Whether a line is of CORS, and has no meaning beside those that a handler set itself. */
+export function isCorsField(lowerCaseName: string): boolean {
+  return lowerCaseName.startsWith("access-control-");
 }
 
 /** The same as a list of its own, for hosts whose heads are no lists. */
@@ -38,12 +69,16 @@ export function securityLines(request: SecuredRequest, cookie: string | undefine
   return lines;
 }
 
-/** The security headers of an answer that is written before there is a request: to what is not even HTTP. */
-export function securityLinesWithoutRequest({ headers }: SecurityPolicy): string[] {
-  if (headers === undefined) return [];
-  const lines = [...headers.lines];
-  const nonce = headers.usesNonce ? createNonce() : "";
-  for (const line of headers.nonceLines) lines.push(line.name, line.value(nonce));
+/**
+ * The security headers of an answer that is written before there is a request: to what is not even HTTP.
+ *
+ * @param origin the value of `Origin`, where that much is known
+ */
+export function securityLinesWithoutRequest({ headers, cors }: SecurityPolicy, origin?: string): string[] {
+  const lines = [...(headers?.lines ?? [])];
+  const nonce = headers?.usesNonce === true ? createNonce() : "";
+  for (const line of headers?.nonceLines ?? []) lines.push(line.name, line.value(nonce));
+  if (cors !== undefined) lines.push(...cors.linesFor(origin), "Vary", "Origin");
   return lines;
 }
 

@@ -1,4 +1,6 @@
 import { ConfigFields, describe, misspelledField } from "./config-fields.js";
+import { CorsConfig, type CorsOptions } from "./cors/config.js";
+import { Cors } from "./cors/cors.js";
 import { ConfigError } from "./errors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
@@ -34,6 +36,8 @@ export interface RouteSecurityOptions {
   readonly roles?: readonly string[] | undefined;
   /** `false` switches the check for cross-site requests off, for routes that no browser form may reach. */
   readonly csrf?: boolean | undefined;
+  /** Which pages of other origins may use this route, or `false` for none. Default: as the app. */
+  readonly cors?: CorsConfig | CorsOptions | false | undefined;
 }
 
 /** The names of the fields of {@link RouteSecurityOptions}. */
@@ -44,6 +48,7 @@ export const ROUTE_SECURITY_FIELDS = Object.freeze([
   "scopes",
   "roles",
   "csrf",
+  "cors",
 ] as const);
 
 /** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
@@ -54,6 +59,14 @@ const ADDED_FIELDS: readonly string[] = [
   "x-ratelimit-limit",
   "x-ratelimit-remaining",
   "x-ratelimit-reset",
+];
+
+/** What CORS adds: of these, `Vary` is added to and not replaced. */
+const CORS_FIELDS: readonly string[] = [
+  "access-control-allow-credentials",
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+  "vary",
 ];
 
 /** Where a route stands, as far as its host knows. */
@@ -72,6 +85,7 @@ export interface RouteSecurity {
   readonly scopes: readonly string[];
   readonly roles: readonly string[];
   readonly csrf: boolean | undefined;
+  readonly cors: CorsConfig | false | undefined;
 }
 
 /** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
@@ -83,8 +97,10 @@ export interface RoutePolicy {
   readonly contestedFields: ReadonlySet<string>;
   /** The same for responses that used the session, to which `Cache-Control` is added as well. */
   readonly contestedBesideCookie: ReadonlySet<string>;
+  /** Which pages of other origins may read its answers. */
+  readonly cors: Cors | undefined;
   readonly auth: "required" | "optional" | false;
-  /** Whether a CORS preflight may come without a token, because no handler of the application meets it by accident. */
+  /** Whether a CORS preflight that is not answered here may pass without token and quota, because no handler of the application meets it by accident. */
   readonly admitsPreflights: boolean;
   /** Paths that need no token, where the path decides and not the route alone. */
   readonly excludedPaths: PathPatterns | undefined;
@@ -119,6 +135,7 @@ export function readRouteSecurity(options: RouteSecurityOptions, route: string):
     scopes: readScopes(fields),
     roles: fields.strings("roles") ?? [],
     csrf: fields.boolean("csrf", undefined),
+    cors: readCors(options.cors),
   });
 }
 
@@ -158,6 +175,11 @@ function readOwnLimits(fields: ConfigFields): readonly RateLimitConfig[] | false
   return limits;
 }
 
+function readCors(given: RouteSecurityOptions["cors"]): RouteSecurity["cors"] {
+  if (given === undefined || given === false || given instanceof CorsConfig) return given;
+  return new CorsConfig(given);
+}
+
 function readSecurityHeaders(fields: ConfigFields, options: RouteSecurityOptions): RouteSecurity["securityHeaders"] {
   const value = options.securityHeaders;
   if (value === undefined || value === false || value instanceof SecurityHeadersConfig) return value;
@@ -187,13 +209,22 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
   const headers = compileHeaders(security, route);
   const clientLimits = new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client"));
-  const contestedFields = new Set([...ADDED_FIELDS, ...(headers?.names.keys() ?? []), ...(headers?.removed ?? [])]);
+  const cors = compileCors(security, route, limits);
+  const contestedFields = new Set([
+    ...ADDED_FIELDS,
+    ...(cors === undefined ? [] : CORS_FIELDS),
+    ...(headers?.names.keys() ?? []),
+    ...(headers?.removed ?? []),
+  ]);
   return Object.freeze({
     headers,
     headerText: headText(headers?.lines ?? []),
     contestedFields,
     contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
+    cors,
     ...compileAuthentication(security, route, place),
+    // A route that asks for tokens by itself means it.
+    admitsPreflights: place.isForOptionsOnly && route.auth === undefined && !hasGrants(route),
     clientLimits,
     shedsBeforeLimits: clientLimits.asksStores,
     shedders: Object.freeze(limits.flatMap(({ shedder }) => shedder ?? [])),
@@ -218,22 +249,34 @@ function hasGrants(route: RouteSecurity): boolean {
   return route.scopes.length > 0 || route.roles.length > 0;
 }
 
+/** Pages may read what limits tell them: also the older fields, where a limit of the route sends those. */
+function compileCors(
+  security: SecurityPolicy,
+  route: RouteSecurity,
+  limits: readonly { readonly config: RateLimitConfig }[],
+): Cors | undefined {
+  const cors = route.cors === undefined ? security.cors : route.cors && new Cors(route.cors);
+  if (cors === undefined || cors === false) return undefined;
+  const sendsLegacy = limits.some(({ config }) => config.headers === "legacy" || config.headers === "both");
+  return sendsLegacy ? cors.withLegacyLimits : cors;
+}
+
 function compileAuthentication(
   security: SecurityPolicy,
   route: RouteSecurity,
-  { pattern, isForOptionsOnly }: RoutePlace,
-): Pick<RoutePolicy, "auth" | "admitsPreflights" | "excludedPaths"> {
+  { pattern }: RoutePlace,
+): Pick<RoutePolicy, "auth" | "excludedPaths"> {
   const config = security.jwt?.config;
-  if (config === undefined) return { auth: false, admitsPreflights: false, excludedPaths: undefined };
-  if (route.auth !== undefined) return { auth: route.auth, admitsPreflights: false, excludedPaths: undefined };
+  if (config === undefined) return { auth: false, excludedPaths: undefined };
+  if (route.auth !== undefined) return { auth: route.auth, excludedPaths: undefined };
   // A route that names scopes or roles says more than a list of excluded paths: its token is looked at.
-  if (hasGrants(route)) return { auth: "required", admitsPreflights: false, excludedPaths: undefined };
+  if (hasGrants(route)) return { auth: "required", excludedPaths: undefined };
   const auth = config.required ? "required" : "optional";
   const { excludedPaths } = config;
   const isExcluded = pattern === undefined ? undefined : excludedPaths.matchesRoute(pattern);
-  if (isExcluded === true) return { auth: false, admitsPreflights: false, excludedPaths: undefined };
+  if (isExcluded === true) return { auth: false, excludedPaths: undefined };
   const isDecidedByPath = isExcluded === undefined && !excludedPaths.isEmpty;
-  return { auth, admitsPreflights: isForOptionsOnly, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
+  return { auth, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
 }
 
 function compileHeaders(security: SecurityPolicy, route: RouteSecurity): CompiledSecurityHeaders | undefined {

@@ -41,6 +41,8 @@ export class SecuredRequest implements SecuredRequestFields {
   openedSession: Session | undefined = undefined;
   /** When the request arrived, in milliseconds of the monotonic clock; 0 when nobody measures. */
   readonly arrivedAtMs: number;
+  /** A preflight that somebody else is to answer: it needs no token and takes no quota. */
+  isPreflight = false;
   /** Whether the pipeline refused it. */
   isRefused = false;
   #isPresent: boolean;

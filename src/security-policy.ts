@@ -1,5 +1,6 @@
 import type { ClientAddressResolver } from "./client-address/client-address.js";
 import type { Clock } from "./clock.js";
+import type { Cors } from "./cors/cors.js";
 import type { CsrfProtection } from "./csrf/decision.js";
 import type { EventHub } from "./events.js";
 import type { CompiledSecurityHeaders } from "./headers/compile.js";
@@ -7,6 +8,7 @@ import type { SecurityHeadersConfig } from "./headers/config.js";
 import type { TokenAuthenticator } from "./jwt/authenticator.js";
 import type { Jwt } from "./jwt/jwt.js";
 import type { LoadMonitor } from "./load/snapshot.js";
+import type { PreflightBound } from "./preflight-bound.js";
 import type { RateLimits } from "./rate-limit/rate-limits.js";
 import type { SessionManager } from "./session/manager.js";
 
@@ -18,6 +20,10 @@ export interface SecurityPolicy {
   readonly jwt: Jwt<object> | undefined;
   readonly authenticator: TokenAuthenticator | undefined;
   readonly sessions: SessionManager | undefined;
+  /** Which pages of other origins may use the application; routes may have their own. */
+  readonly cors: Cors | undefined;
+  /** How many preflights a client may send. */
+  readonly preflights: PreflightBound;
   readonly csrf: CsrfProtection | undefined;
   /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
   readonly csrfScope: "always" | "with-cookie";

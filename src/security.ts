@@ -1,6 +1,8 @@
 import { ClientAddressResolver } from "./client-address/client-address.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, describe } from "./config-fields.js";
+import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "./cors/config.js";
+import { Cors } from "./cors/cors.js";
 import { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 import { CsrfProtection } from "./csrf/decision.js";
 import { ConfigError, StoreUnavailableError } from "./errors.js";
@@ -12,6 +14,7 @@ import { JwtConfig, type JwtOptions } from "./jwt/config.js";
 import { Jwt } from "./jwt/jwt.js";
 import { LoadMonitor } from "./load/snapshot.js";
 import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
+import { PreflightBound } from "./preflight-bound.js";
 import { type Refusal, STORE_UNAVAILABLE } from "./problem.js";
 import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "./rate-limit/config.js";
 import { RateLimits } from "./rate-limit/rate-limits.js";
@@ -40,6 +43,8 @@ export interface SecurityOptions {
     | PlainRateLimitOptions
     | readonly (RateLimitConfig | PlainRateLimitOptions)[]
     | undefined;
+  /** Which pages of other origins may use the application: answers preflights, and lets them read answers and refusals. */
+  readonly cors?: CorsConfig | CorsOptions | undefined;
   /** Refuses cross-site requests that change something; requests with a session or token cookie are checked even without it. */
   readonly csrf?: CsrfConfig | CsrfOptions | undefined;
   /** Who may speak for the client in `X-Forwarded-For`: addresses, CIDR ranges, `"loopback"`. Default: nobody. */
@@ -57,6 +62,7 @@ const FIELDS = [
   "session",
   "securityHeaders",
   "rateLimit",
+  "cors",
   "csrf",
   "trustProxy",
   "ipv6Prefix",
@@ -87,6 +93,10 @@ export class Security implements SecurityPolicy {
   readonly jwt: Jwt<object> | undefined;
   readonly authenticator: TokenAuthenticator | undefined;
   readonly sessions: SessionManager | undefined;
+  /** Which pages of other origins may use the application; routes may have their own. */
+  readonly cors: Cors | undefined;
+  /** How many preflights a client may send. */
+  readonly preflights: PreflightBound;
   readonly csrf: CsrfProtection | undefined;
   /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
   readonly csrfScope: "always" | "with-cookie";
@@ -114,6 +124,12 @@ export class Security implements SecurityPolicy {
     // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
     this.sessions =
       options.session === undefined ? undefined : new SessionManager(asSessionConfig(options.session), shared);
+    const cors = options.cors === undefined ? undefined : asCorsConfig(options.cors);
+    this.cors = cors && new Cors(cors);
+    this.preflights = new PreflightBound(cors?.preflightsPerMinute ?? PREFLIGHTS_PER_MINUTE, {
+      ...shared,
+      ipv6Prefix: surroundings.ipv6Prefix,
+    });
     const hasCookies = this.sessions !== undefined || this.jwt?.config.cookieName !== undefined;
     this.csrf = asCsrf(options.csrf, hasCookies, this.events);
     this.csrfScope = options.csrf === undefined ? "with-cookie" : "always";
@@ -260,6 +276,11 @@ export function asSessionConfig(given: SessionConfig | SessionOptions): SessionC
 /** A config object, or one made of plain options. */
 export function asSecurityHeadersConfig(given: SecurityHeadersConfig | SecurityHeadersOptions): SecurityHeadersConfig {
   return given instanceof SecurityHeadersConfig ? given : new SecurityHeadersConfig(given);
+}
+
+/** A config object, or one made of plain options. */
+export function asCorsConfig(given: CorsConfig | CorsOptions): CorsConfig {
+  return given instanceof CorsConfig ? given : new CorsConfig(given);
 }
 
 /** A config object, or one made of plain options. */

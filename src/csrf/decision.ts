@@ -32,13 +32,10 @@ export class CsrfProtection {
   /** The answer to a refused request: 403. */
   readonly refusal: Refusal;
   readonly #trusted: OriginList | undefined;
-  readonly #shared: SharedOrigins | undefined;
   readonly #events: EventHub;
 
-  /** @param shared the origins that CORS allows */
-  constructor(config: CsrfConfig, events: EventHub, shared?: SharedOrigins | undefined) {
+  constructor(config: CsrfConfig, events: EventHub) {
     this.#trusted = trustedOriginsOf(config);
-    this.#shared = shared;
     this.#events = events;
     this.refusal = refusal({
       type: "about:blank",
@@ -57,24 +54,24 @@ export class CsrfProtection {
    * Whether a request may go on; emits `csrf.rejected` when not.
    *
    * @param carriesCookie whether it has a cookie that signs somebody in
+   * @param shared the origins that CORS allows where the request goes
    */
-  allows(exchange: Exchange, carriesCookie = true): boolean {
+  allows(exchange: Exchange, carriesCookie = true, shared?: SharedOrigins | undefined): boolean {
     if (!this.concerns(exchange)) return true;
     // An empty header says as little as none.
     const site = exchange.header("sec-fetch-site") || undefined;
     if (site === "same-origin" || site === "none") return true;
     const origin = exchange.header("origin") || undefined;
     if (site === undefined && (origin === undefined || isOwn(origin, exchange))) return true;
-    if (origin !== undefined && this.#trusts(origin, carriesCookie)) return true;
+    if (origin !== undefined && this.#trusts(origin, carriesCookie, shared)) return true;
     if (this.#events.has("csrf.rejected")) {
       this.#events.emit("csrf.rejected", { ...requestEvent(exchange), origin, secFetchSite: site });
     }
     return false;
   }
 
-  #trusts(origin: string, carriesCookie: boolean): boolean {
+  #trusts(origin: string, carriesCookie: boolean, shared: SharedOrigins | undefined): boolean {
     if (this.#trusted?.find(origin) !== undefined) return true;
-    const shared = this.#shared;
     if (shared === undefined || (carriesCookie && !shared.credentials)) return false;
     return shared.origins.find(origin) !== undefined;
   }

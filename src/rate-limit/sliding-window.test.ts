@@ -145,10 +145,10 @@ describe("SlidingWindows", () => {
           const windows = new SlidingWindows(testPolicy("sliding-window", requests, windowMs), clock);
           expect(windows.consume("key", 1)).toMatchObject({ resetMs: windowMs, moreMs: windowMs });
           clock.nowMs += windowMs / 4;
-        const { resetMs, moreMs = 0 } = windows.consume("key", 1);
-        expect(resetMs).toBe(windowMs);
-        expect(Math.abs(moreMs - windowMs * 0.75)).toBeLessThanOrEqual(1);
-      }
+          const { resetMs, moreMs = 0 } = windows.consume("key", 1);
+          expect(resetMs).toBe(windowMs);
+          expect(Math.abs(moreMs - windowMs * 0.75)).toBeLessThanOrEqual(1);
+        }
       }
     },
   );

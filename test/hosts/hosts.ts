@@ -6,7 +6,7 @@ import { cello as celloExpress, isSecured } from "cello/express";
 import { cello as celloFastify } from "cello/fastify";
 import { secure } from "cello/fetch";
 import { type CelloVariables, cello as celloHono } from "cello/hono";
-import express from "express";
+import express, { type Request as ExpressRequest, type Response as ExpressResponse, type NextFunction } from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
 
@@ -23,7 +23,8 @@ export type StartHost = (options: SecurityOptions) => Promise<RunningHost>;
 /*
  * Each host serves: GET /me (claims, session value, address), POST /login (regenerates the session and
  * sets a value), GET /own (sets X-Frame-Options itself), GET /logout (destroys the session), GET /cached
- * (reads the session and says itself who may cache it), GET /shared (says that without reading it).
+ * (reads the session and says itself who may cache it), GET /shared (says that without reading it), GET /vary (sets Vary to what the query says), GET
+ * /unchanged (304), GET /fails (throws).
  */
 
 const SHARED = "public, max-age=60";
@@ -34,6 +35,7 @@ export const hosts: Readonly<Record<string, StartHost>> = {
     if (options.jwt !== undefined && !("verify" in options.jwt)) app.enableJwt(options.jwt);
     if (options.session !== undefined) app.enableSession(options.session);
     if (options.securityHeaders !== undefined) app.enableSecurityHeaders(options.securityHeaders);
+    if (options.cors !== undefined) app.enableCors(options.cors);
     if (options.csrf !== undefined) app.enableCsrf(options.csrf);
     for (const limit of [options.rateLimit ?? []].flat()) app.enableRateLimit(limit);
     app.get("/me", (request) => ({
@@ -55,6 +57,11 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       reply.header("Cache-Control", SHARED).send({ userId: request.session.get("userId") }),
     );
     app.get("/shared", (_request, reply) => reply.header("Cache-Control", SHARED).send({ ok: true }));
+    app.get("/vary", (request, reply) => reply.header("Vary", varyIn(request.url)).send({ ok: true }));
+    app.get("/unchanged", (_request, reply) => reply.code(304).send());
+    app.get("/fails", () => {
+      throw new Error("a test's error");
+    });
     const url = await app.listen({ port: 0, host: "127.0.0.1" });
     return { url, security: app.security, close: () => app.close() };
   },
@@ -82,6 +89,11 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       reply.header("Cache-Control", SHARED).send({ userId: request.session.get("userId") }),
     );
     server.get("/shared", async (_request, reply) => reply.header("Cache-Control", SHARED).send({ ok: true }));
+    server.get("/vary", async (request, reply) => reply.header("Vary", varyIn(request.url)).send({ ok: true }));
+    server.get("/unchanged", async (_request, reply) => reply.code(304).send());
+    server.get("/fails", async () => {
+      throw new Error("a test's error");
+    });
     const url = await server.listen({ port: 0, host: "127.0.0.1" });
     return { url, security, close: () => server.close() };
   },
@@ -115,6 +127,16 @@ export const hosts: Readonly<Record<string, StartHost>> = {
     app.get("/shared", (_request, response) => {
       response.setHeader("Cache-Control", SHARED).json({ ok: true });
     });
+    app.get("/vary", (request, response) => {
+      response.setHeader("Vary", varyIn(request.url)).json({ ok: true });
+    });
+    app.get("/unchanged", (_request, response) => {
+      response.status(304).end();
+    });
+    app.get("/fails", () => {
+      throw new Error("a test's error");
+    });
+    app.use(answerBriefly);
     return listen(createServer(app), security);
   },
 
@@ -151,7 +173,9 @@ export const hosts: Readonly<Record<string, StartHost>> = {
           const body = request.url === "/cached" ? { userId: request.session.get("userId") } : { ok: true };
           return response.writeHead(200, { "Cache-Control": SHARED }).end(JSON.stringify(body));
         }
-        return response.writeHead(404).end();
+        if (request.url.startsWith("/vary")) return response.writeHead(200, { vary: varyIn(request.url) }).end();
+        if (request.url === "/unchanged") return response.writeHead(304).end();
+        return response.writeHead(request.url === "/fails" ? 500 : 404).end();
       }),
     );
     return listen(server, security);
@@ -182,39 +206,70 @@ export const hosts: Readonly<Record<string, StartHost>> = {
       context.json({ userId: context.get("session").get("userId") }, 200, { "Cache-Control": SHARED }),
     );
     app.get("/shared", (context) => context.json({ ok: true }, 200, { "Cache-Control": SHARED }));
+    app.get("/vary", (context) => context.json({ ok: true }, 200, { Vary: varyIn(context.req.url) }));
+    app.get("/unchanged", (context) => context.body(null, 304));
+    app.get("/fails", () => {
+      throw new Error("a test's error");
+    });
+    app.onError((_error, context) => context.text("", 500));
     return serveFetch(app.fetch, security);
   },
 
   fetch: async (options) => {
     const security = new SecurityPolicy(options);
-    const handler = secure(security, async (request, secured, _host: object) => {
-      switch (new URL(request.url).pathname) {
-        case "/me":
-          return Response.json({
-            sub: secured.claims?.sub,
-            userId: secured.session.get("userId"),
-            clientIp: secured.clientIp,
-          });
-        case "/login":
-          await secured.session.regenerate();
-          secured.session.set("userId", "u1");
-          return Response.json({ ok: true });
-        case "/own":
-          return Response.json({ ok: true }, { headers: { "X-Frame-Options": "SAMEORIGIN" } });
-        case "/logout":
-          await secured.session.destroy();
-          return Response.json({ ok: true });
-        case "/cached":
-          return Response.json({ userId: secured.session.get("userId") }, { headers: { "Cache-Control": SHARED } });
-        case "/shared":
-          return Response.json({ ok: true }, { headers: { "Cache-Control": SHARED } });
-        default:
-          return new Response(null, { status: 404 });
-      }
-    });
+    const handler = secure(
+      security,
+      async (request, secured, _host: object) => {
+        switch (new URL(request.url).pathname) {
+          case "/me":
+            return Response.json({
+              sub: secured.claims?.sub,
+              userId: secured.session.get("userId"),
+              clientIp: secured.clientIp,
+            });
+          case "/login":
+            await secured.session.regenerate();
+            secured.session.set("userId", "u1");
+            return Response.json({ ok: true });
+          case "/own":
+            return Response.json({ ok: true }, { headers: { "X-Frame-Options": "SAMEORIGIN" } });
+          case "/logout":
+            await secured.session.destroy();
+            return Response.json({ ok: true });
+          case "/cached":
+            return Response.json({ userId: secured.session.get("userId") }, { headers: { "Cache-Control": SHARED } });
+          case "/shared":
+            return Response.json({ ok: true }, { headers: { "Cache-Control": SHARED } });
+          case "/vary":
+            return Response.json({ ok: true }, { headers: { Vary: varyIn(request.url) } });
+          case "/unchanged":
+            return new Response(null, { status: 304 });
+          case "/fails":
+            throw new Error("a test's error");
+          default:
+            return new Response(null, { status: 404 });
+        }
+      },
+      { onError: () => new Response(null, { status: 500 }) },
+    );
     return serveFetch(handler, security);
   },
 };
+
+/** The value of `Vary` that a request asks its handler to set: `/vary?Accept`. */
+function varyIn(url: string): string {
+  return decodeURIComponent(url.slice(url.indexOf("?") + 1));
+}
+
+/** Answers an error without a word about it on the console. */
+function answerBriefly(
+  _error: unknown,
+  _request: ExpressRequest,
+  response: ExpressResponse,
+  _next: NextFunction,
+): void {
+  response.status(500).end();
+}
 
 async function listen(server: Server, security: Security): Promise<RunningHost> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -90,8 +90,9 @@ export function answerUnroutable(
  * no framework, and by itself answers without the security headers.
  */
 export function answerExpectation(security: Security, response: ServerResponse): void {
+  const { origin } = response.req.headers;
   const { status, headers, body } = EXPECTATION_FAILED;
-  response.writeHead(status, [...headers, ...securityLinesWithoutRequest(security)]);
+  response.writeHead(status, [...headers, ...securityLinesWithoutRequest(security, origin)]);
   response.end(body);
 }
 

@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from "../../errors.js";
 import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
-import { cookieBeside, securityLines } from "../../response-head.js";
+import { addToVary, cookieBeside, isCorsField, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 
 /**
@@ -29,7 +29,8 @@ export async function completeResponse(response: Response, request: SecuredReque
 export function refusalResponse({ status, headers, body }: Refusal): Response {
   const list = new Headers();
   for (let index = 0; index < headers.length; index += 2) list.append(headers[index] ?? "", headers[index + 1] ?? "");
-  return new Response(body, { status, headers: list });
+  // A status that has no body takes none, not even an empty one.
+  return new Response(body === "" ? null : body, { status, headers: list });
 }
 
 function withLines(response: Response, request: SecuredRequest, cookie: string | undefined): Response {
@@ -38,10 +39,13 @@ function withLines(response: Response, request: SecuredRequest, cookie: string |
   const headers = new Headers(response.headers);
   for (const name of request.route.headers?.removed ?? []) headers.delete(name);
   const lines = securityLines(request, cookie);
+  const hasOwnCors = headers.has("access-control-allow-origin");
   for (let index = 0; index < lines.length; index += 2) {
     const name = lines[index] ?? "";
     const value = lines[index + 1] ?? "";
     if (name === "Set-Cookie") headers.append(name, value);
+    else if (name === "Vary") headers.set(name, addToVary([headers.get(name) ?? ""], value));
+    else if (hasOwnCors && isCorsField(name.toLowerCase())) continue;
     else if (!headers.has(name)) headers.set(name, value);
   }
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });

@@ -6,7 +6,14 @@ import {
   validateHeaderValue,
 } from "node:http";
 import type { Refusal } from "../../problem.js";
-import { appendChangingLines, appendSecurityLines, cookieBeside, securityLines } from "../../response-head.js";
+import {
+  addToVary,
+  appendChangingLines,
+  appendSecurityLines,
+  cookieBeside,
+  isCorsField,
+  securityLines,
+} from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import { canPrepare, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
 import { leaveAnswered, leaveWithClient } from "./presence.js";
@@ -171,7 +178,7 @@ function isList(given: GivenHeaders): given is readonly OutgoingHttpHeader[] {
   return Array.isArray(given);
 }
 
-/** Own fields win over our lines, except that cookies are added to cookies. */
+/** Own fields win over our lines, except that cookies are added to cookies and `Vary` to `Vary`. */
 function merged(
   own: readonly OutgoingHttpHeader[],
   lines: readonly string[],
@@ -179,6 +186,7 @@ function merged(
 ): OutgoingHttpHeader[] {
   const head: OutgoingHttpHeader[] = [];
   const cookies: string[] = [];
+  const vary: string[] = [];
   const names = new Set<string>();
   for (let index = 0; index < own.length; index += 2) {
     const name = String(own[index]);
@@ -186,6 +194,7 @@ function merged(
     const lower = name.toLowerCase();
     if (value === undefined || removed.includes(lower)) continue;
     if (lower === "set-cookie") cookies.push(...toList(value));
+    else if (lower === "vary") vary.push(...toList(value));
     else head.push(name, value);
     names.add(lower);
   }
@@ -194,8 +203,11 @@ function merged(
     const value = lines[index + 1] ?? "";
     const lower = name.toLowerCase();
     if (lower === "set-cookie") cookies.push(value);
+    else if (lower === "vary") vary.push(value);
+    else if (names.has("access-control-allow-origin") && isCorsField(lower)) continue;
     else if (!names.has(lower)) head.push(name, value);
   }
+  if (vary.length > 0) head.push("Vary", addToVary(vary, ""));
   // One list value: HTTP/2 replaces a field that is set twice.
   if (cookies.length > 0) head.push("Set-Cookie", cookies);
   return head;
@@ -213,14 +225,19 @@ function besideSetHeaders(
   const head = merged(own, securityLines(request, cookie), removed);
   const ownNames = new Set<string>();
   for (let index = 0; index < own.length; index += 2) ownNames.add(String(own[index]).toLowerCase());
+  const hasOwnCors = response.hasHeader("access-control-allow-origin");
   const result: OutgoingHttpHeader[] = [];
   for (let index = 0; index < head.length; index += 2) {
     const name = String(head[index]);
     const value = head[index + 1] ?? "";
     const before = response.getHeader(name);
-    const isCookie = name.toLowerCase() === "set-cookie";
-    if (isCookie && before !== undefined) result.push(name, [...toList(before), ...toList(value)]);
-    else if (before === undefined || ownNames.has(name.toLowerCase())) result.push(name, value);
+    const lower = name.toLowerCase();
+    if (before === undefined) {
+      if (ownNames.has(lower) || !hasOwnCors || !isCorsField(lower)) result.push(name, value);
+    } else if (lower === "set-cookie") result.push(name, [...toList(before), ...toList(value)]);
+    // What is given with the head replaces what was set before, with Node as well.
+    else if (lower === "vary" && !ownNames.has(lower)) result.push(name, addToVary(toList(before), String(value)));
+    else if (ownNames.has(lower)) result.push(name, value);
   }
   return result;
 }
