@@ -70,6 +70,27 @@ export class AdaptiveBuckets implements KeyedLimit {
     return this.#decide(key, cost, true);
   }
 
+  charge(key: string, cost: number): RateLimitDecision {
+    const table = this.#table;
+    this.#follow();
+    const now = this.#now();
+    let index = this.#locate(key);
+    const isKnown = index !== -1 && (table.lanes[index] ?? 0) > this.#past(now);
+    const debt = Math.max(this.#leastDebt(isKnown, this.#token), isKnown ? (table.lanes[index] ?? 0) - now : 0);
+    const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
+    const wanted = debt + Math.ceil((cost * this.#window) / Math.max(1, this.#inForce));
+    const wantedBase = baseDebt + cost * this.#baseToken;
+    const owed = Math.min(wanted, 2 * this.#window);
+    if (cost > 0) {
+      if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, this.#past(now));
+      table.lanes[index] = now + owed;
+      table.lanes[index + 1] = now + Math.min(wantedBase, 2 * this.#window);
+    }
+    const isAllowed = cost === 0 || (wanted <= this.#window && cost <= this.#policy.requests);
+    const missing = owed + this.#token + this.#margin(now + owed, this.#token) - this.#window;
+    return this.#decision(isAllowed, owed, now + owed, Math.max(1, missing), wantedBase <= this.#window);
+  }
+
   peek(key: string, cost: number): RateLimitDecision {
     return this.#decide(key, cost, false);
   }
@@ -107,19 +128,25 @@ export class AdaptiveBuckets implements KeyedLimit {
     const debt = isKnown ? Math.max(leastDebt, fullAt - now) : leastDebt;
     const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
     const needed = debt + price + (isKnown ? this.#margin(fullAt, price) : 0);
-    const isAllowed = needed <= this.#window && cost <= this.#policy.requests;
+    const isAllowed = cost === 0 || (needed <= this.#window && cost <= this.#policy.requests);
     const wouldBase = baseDebt + cost * this.#baseToken <= this.#window;
     if (takes && cost > 0 && (isAllowed || isKnown)) {
       if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, this.#past(now));
       if (isAllowed) table.lanes[index] = now + debt + price;
       if (wouldBase) table.lanes[index + 1] = now + baseDebt + cost * this.#baseToken;
     }
-    const owed = takes && isAllowed ? debt + price : debt;
-    const room = this.#room(owed, takes && isAllowed ? now + owed : fullAt);
-    const remaining = Math.max(0, Math.floor(room / this.#token));
+    const hasTaken = takes && isAllowed;
+    const owed = hasTaken ? debt + price : debt;
     const missing = Math.max(1, needed - this.#window);
+    return this.#decision(isAllowed, owed, hasTaken ? now + owed : fullAt, missing, wouldBase);
+  }
+
+  /** @param missing units that must be refilled before a refused request fits */
+  #decision(isAllowed: boolean, owed: number, fullAt: number, missing: number, wouldBase: boolean): RateLimitDecision {
+    const room = this.#room(owed, fullAt);
+    const remaining = Math.max(0, Math.floor(room / this.#token));
     const more = Math.min(owed, (remaining + 1) * this.#token - room);
-    return {
+    const decision = {
       isAllowed,
       limit: Math.max(1, Math.floor(this.#inForce)),
       remaining,
@@ -128,6 +155,9 @@ export class AdaptiveBuckets implements KeyedLimit {
       retryAfterMs: isAllowed ? 0 : this.#wholeMs(missing),
       wasReduced: !isAllowed && wouldBase,
     };
+    return isAllowed || owed <= this.#window
+      ? decision
+      : { ...decision, debt: Math.ceil((owed - this.#window) / this.#token) };
   }
 
   /** Keys whose buckets were full at this time or before are not known any more. */

@@ -74,6 +74,23 @@ export class GuardedStore {
     );
   }
 
+  /**
+   * Takes into debt.
+   *
+   * @throws TypeError when the store has no `charge`
+   */
+  charge(key: string, cost: number): MaybePromise<LimiterDecision> {
+    if (typeof this.#store.charge !== "function") {
+      throw new TypeError(
+        `the store of the limit "${this.#policy.name}" has no method charge, so nothing can be consumed into debt`,
+      );
+    }
+    return this.#ask(
+      () => this.#store.charge?.(this.#policy, key, cost),
+      () => this.#answer((local) => local.charge(key, cost)),
+    );
+  }
+
   peek(key: string, cost: number): MaybePromise<LimiterDecision> {
     return this.#ask(
       () => this.#store.peek(this.#policy, key, cost),
@@ -101,12 +118,15 @@ export class GuardedStore {
     return this.#store.reset(this.#policy, key);
   }
 
-  #ask(call: () => MaybePromise<RateLimitDecision>, standIn: () => LimiterDecision): MaybePromise<LimiterDecision> {
+  #ask(
+    call: () => MaybePromise<RateLimitDecision> | undefined,
+    standIn: () => LimiterDecision,
+  ): MaybePromise<LimiterDecision> {
     const failed = (error: unknown): LimiterDecision => {
       this.#health.failed(error);
       return standIn();
     };
-    const answered = (answer: RateLimitDecision): LimiterDecision => {
+    const answered = (answer: RateLimitDecision | undefined): LimiterDecision => {
       if (!isDecision(answer)) return failed(new TypeError("the rate limit store's answer is no decision"));
       this.#health.answered();
       if (this.#standIn !== undefined) this.#forgetLocal();
@@ -170,7 +190,7 @@ function shareOf(policy: RateLimitPolicy, processes: number): RateLimitPolicy {
 }
 
 /** A user's store may be plain JavaScript: an answer that is no decision must not open the door. */
-function isDecision(answer: RateLimitDecision | undefined): boolean {
+function isDecision(answer: RateLimitDecision | undefined): answer is RateLimitDecision {
   return (
     typeof answer?.isAllowed === "boolean" &&
     Number.isFinite(answer.limit) &&

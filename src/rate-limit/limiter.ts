@@ -107,6 +107,12 @@ export class RateLimiter {
     return this.local !== undefined ? this.local.consume(key, cost) : this.#guarded().consume(key, cost);
   }
 
+  /** Takes from a key's quota, into debt where it is not enough. */
+  charge(key: string, cost: number): MaybePromise<LimiterDecision> {
+    this.controller?.refresh(this.#turns.latestMs);
+    return this.local !== undefined ? this.local.charge(key, cost) : this.#guarded().charge(key, cost);
+  }
+
   peek(key: string, cost = 1): MaybePromise<LimiterDecision> {
     this.controller?.refresh(this.#turns.latestMs);
     return this.local !== undefined ? this.local.peek(key, cost) : this.#guarded().peek(key, cost);

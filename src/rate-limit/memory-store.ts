@@ -39,6 +39,10 @@ export class MemoryRateLimitStore implements RateLimitStore {
     return limit.peek(key, 0);
   }
 
+  charge(policy: RateLimitPolicy, key: string, cost: number): RateLimitDecision {
+    return this.#limit(policy).charge(key, cost);
+  }
+
   peek(policy: RateLimitPolicy, key: string, cost = 1): RateLimitDecision {
     return this.#limit(policy).peek(key, cost);
   }

@@ -45,10 +45,13 @@ export interface RateLimitState {
   readonly reset: number;
   /** After which the same request is admitted; 0 when it was. */
   readonly retryAfter: number;
+  /** Units that were charged beyond the quota and are not paid back yet; absent when there are none. */
+  readonly debt?: number | undefined;
 }
 
 /** A decision as the application sees it. */
 export function rateLimitState({ name, fields }: RateLimiter, decision: LimiterDecision): RateLimitState {
+  const { debt } = decision;
   return {
     name,
     isAllowed: decision.isAllowed,
@@ -56,6 +59,7 @@ export function rateLimitState({ name, fields }: RateLimiter, decision: LimiterD
     remaining: decision.remaining,
     reset: fields.resetSeconds(decision),
     retryAfter: decision.isAllowed ? 0 : retryAfterSeconds(decision),
+    ...(debt === undefined || debt === 0 ? undefined : { debt }),
   };
 }
 

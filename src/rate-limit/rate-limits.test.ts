@@ -54,7 +54,74 @@ describe("RateLimits", () => {
     expect(() => limits().peek("key")).toThrow(ConfigError);
     expect(() => limits(common).peek("key", "login")).toThrow(/no limit is named "login"; name one of "default"/);
     expect(() => limits(common, RateLimitConfig.tokenBucket({ requests: 1, window: 1 }))).toThrow(ConfigError);
-    for (const cost of [-1, 0.5, Number.NaN]) expect(() => limits(common).consume("key", cost)).toThrow(RangeError);
+    for (const cost of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      expect(() => limits(common).consume("key", cost)).toThrow(TypeError);
+      expect(() => limits(common).consume("key", cost, { debt: true })).toThrow(TypeError);
+    }
+  });
+
+  it("refuses arguments that it does not understand", () => {
+    const all: { [method in "consume" | "peek" | "reset"]: (...given: unknown[]) => unknown } = {
+      consume: (...given) => Reflect.apply(limits(common).consume, limits(common), given),
+      peek: (...given) => Reflect.apply(limits(common).peek, limits(common), given),
+      reset: (...given) => Reflect.apply(limits(common).reset, limits(common), given),
+    };
+    for (const key of [undefined, 7, null, ["a"]]) {
+      expect(() => all.consume(key)).toThrow(/rateLimit.consume: a key is a string/);
+      expect(() => all.peek(key)).toThrow(/rateLimit.peek: a key is a string/);
+      expect(() => all.reset(key)).toThrow(/rateLimit.reset: a key is a string/);
+    }
+    expect(() => all.consume("key", 1, { dept: true })).toThrow(/no option "dept"; write consume/);
+    expect(() => all.consume("key", 1, { debt: "yes" })).toThrow(TypeError);
+    expect(() => all.consume("key", 1, { name: 7 })).toThrow(TypeError);
+    expect(() => all.consume("key", 1, null)).toThrow(TypeError);
+    expect(() => all.consume("key", "5")).toThrow(TypeError);
+  });
+
+  it.each(["tokenBucket", "slidingWindow"] as const)("charges a %s into debt for work that is done already", (make) => {
+    const clock = new TestClock();
+    const configs = [RateLimitConfig[make]({ name: "bytes", requests: 10, window: 10 })];
+    const all = new RateLimits(configs, { clock, events: new EventHub(), load, ipv6Prefix: 64 });
+    const owing = { name: "bytes", debt: true } as const;
+    expect(all.consume("key", 9, owing)).toMatchObject({ isAllowed: true, remaining: 1, retryAfter: 0 });
+    expect(all.consume("key", 5, "bytes")).toMatchObject({ isAllowed: false, remaining: 1 });
+    const charged = all.consume("key", 5, owing);
+    const retryAfter = make === "tokenBucket" ? 5 : 10;
+    expect(charged).toMatchObject({ isAllowed: false, remaining: 0, debt: 4, retryAfter });
+    expect(all.peek("key", "bytes")).toEqual(charged);
+    clock.nowMs += retryAfter * 1000 - 1;
+    expect(all.consume("key", 1, "bytes")).toMatchObject({ isAllowed: false, retryAfter: 1 });
+    clock.nowMs += 1;
+    expect(all.consume("key", 1, "bytes")).toMatchObject({ isAllowed: true });
+    expect(all.peek("key", "bytes")).not.toHaveProperty("debt");
+  });
+
+  it.each(["tokenBucket", "slidingWindow"] as const)("lets nobody owe a %s more than another quota", (make) => {
+    const clock = new TestClock();
+    const all = new RateLimits([RateLimitConfig[make]({ requests: 10, window: 10 })], {
+      clock,
+      events: new EventHub(),
+      load,
+      ipv6Prefix: 64,
+    });
+    for (const cost of [7, 1_000_000, Number.MAX_SAFE_INTEGER, 3]) all.consume("key", cost, { debt: true });
+    expect(all.peek("key")).toMatchObject({ remaining: 0, debt: 10, reset: 10 });
+    // Nothing costs nothing, whatever is owed.
+    expect(all.consume("key", 0, { debt: true })).toMatchObject({ isAllowed: true });
+    clock.nowMs += 11_000;
+    expect(all.consume("key")).toMatchObject({ isAllowed: true });
+  });
+
+  it("says so when a limit's store cannot charge into debt", () => {
+    const memory = new MemoryRateLimitStore();
+    const store = {
+      consume: memory.consume.bind(memory),
+      peek: memory.peek.bind(memory),
+      reset: memory.reset.bind(memory),
+    };
+    const all = limits(RateLimitConfig.tokenBucket({ requests: 10, window: 10, store }));
+    expect(all.consume("key", 1)).toMatchObject({ isAllowed: true });
+    expect(() => all.consume("key", 1, { debt: true })).toThrow(/store of the limit "default" has no method charge/);
   });
 
   it("puts a route's limit in the place of the application's with its name, and adds others", () => {

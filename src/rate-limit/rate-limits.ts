@@ -1,3 +1,4 @@
+import { describe, describeKind } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { LoadSnapshot } from "../load/snapshot.js";
 import type { GateState } from "../shedding/gate.js";
@@ -24,6 +25,17 @@ export interface AdaptiveLimitState {
 /** The load of this process, and what the adaptive limits made of it. */
 export interface RateLimitLoad extends LoadSnapshot {
   readonly limits: readonly AdaptiveLimitState[];
+}
+
+/** How `app.rateLimit.consume` takes. */
+export interface ConsumeOptions {
+  /** The limit's name. Default: `"default"`. */
+  readonly name?: string | undefined;
+  /**
+   * Charge the whole cost even if the quota has less, because the work is done already: the key owes the rest,
+   * at most another quota, and is refused until that is paid back. Default: a cost that is not there takes nothing.
+   */
+  readonly debt?: boolean | undefined;
 }
 
 /**
@@ -71,22 +83,32 @@ export class RateLimits {
    */
   peek(key: string, name?: string): MaybePromise<RateLimitState> {
     const limiter = this.#named(name);
-    return stateOf(limiter, limiter.peek(limiter.keyFor(key)));
+    return stateOf(limiter, limiter.peek(limiter.keyFor(requireKey("peek", key))));
   }
 
-  /** Uses some of a key's quota, for work that is no request. */
-  consume(key: string, cost = 1, name?: string): MaybePromise<RateLimitState> {
+  /**
+   * Uses some of a key's quota, for work that is no request. What the quota has not takes nothing, unless
+   * it is charged into debt; then `isAllowed` tells whether the quota had it all.
+   *
+   * @param cost a whole number from 0
+   * @param options the limit's name, or how to take
+   * @throws TypeError when an argument is wrong, or the limit's store cannot charge into debt
+   * @throws ConfigError when no limit has this name
+   */
+  consume(key: string, cost = 1, options: string | ConsumeOptions = {}): MaybePromise<RateLimitState> {
+    const { name, debt } = readConsumeOptions(options);
     const limiter = this.#named(name);
     if (!Number.isSafeInteger(cost) || cost < 0) {
-      throw new RangeError(`a cost is a whole number from 0, got ${cost}`);
+      throw new TypeError(`rateLimit.consume: a cost is a whole number from 0, got ${describe(cost)}`);
     }
-    return stateOf(limiter, limiter.consume(limiter.keyFor(key), cost));
+    const ownKey = limiter.keyFor(requireKey("consume", key));
+    return stateOf(limiter, debt ? limiter.charge(ownKey, cost) : limiter.consume(ownKey, cost));
   }
 
   /** Forgets what a key has used, for example after a successful login. */
   reset(key: string, name?: string): MaybePromise<void> {
     const limiter = this.#named(name);
-    return limiter.reset(limiter.keyFor(key));
+    return limiter.reset(limiter.keyFor(requireKey("reset", key)));
   }
 
   /** Whether any limit follows the load. */
@@ -162,6 +184,29 @@ export class RateLimits {
       mend: names === "" ? "enable one at start-up" : `name one of ${names}`,
     });
   }
+}
+
+function requireKey(method: string, key: unknown): string {
+  if (typeof key === "string") return key;
+  throw new TypeError(`rateLimit.${method}: a key is a string, got ${describeKind(key)}`);
+}
+
+function readConsumeOptions(options: unknown): { readonly name: string | undefined; readonly debt: boolean } {
+  if (typeof options === "string") return { name: options, debt: false };
+  const mend = 'write consume(key, cost, "name") or consume(key, cost, { name, debt: true })';
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TypeError(`rateLimit.consume: ${describeKind(options)} is neither a name nor options; ${mend}`);
+  }
+  const { name, debt = false, ...unknown }: Record<string, unknown> = { ...options };
+  const [first] = Object.keys(unknown);
+  if (first !== undefined) throw new TypeError(`rateLimit.consume: there is no option "${first}"; ${mend}`);
+  if (name !== undefined && typeof name !== "string") {
+    throw new TypeError(`rateLimit.consume: name is a string, got ${describeKind(name)}; ${mend}`);
+  }
+  if (typeof debt !== "boolean") {
+    throw new TypeError(`rateLimit.consume: debt is true or false, got ${describeKind(debt)}; ${mend}`);
+  }
+  return { name, debt };
 }
 
 function stateOf(limiter: RateLimiter, decision: MaybePromise<LimiterDecision>): MaybePromise<RateLimitState> {

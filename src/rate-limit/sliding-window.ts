@@ -50,28 +50,35 @@ export class SlidingWindows implements KeyedLimit {
   }
 
   consume(key: string, cost: number): RateLimitDecision {
-    const table = this.#table;
     const now = this.#now();
     let index = this.#locate(key);
     const used = index === -1 ? 0 : this.#openLive(index, now);
-    if (used + cost > this.#requests) return this.#refuse(index, used, cost, now);
     if (cost === 0) return this.#allow(index, used, now);
-    if (used === 0) {
-      index = table.claim(keyHasher.high, keyHasher.low, now);
-      this.#ring.create();
-    }
-    const newest = this.#push(cost, now);
-    table.lanes[index] = newest + this.#window;
+    if (used + cost > this.#requests) return this.#refuse(index, used, cost, now);
+    index = this.#add(index, used, cost, now);
     const allowed = this.#allow(index, used + cost, now);
     this.#save(index, used + cost);
     return allowed;
+  }
+
+  charge(key: string, cost: number): RateLimitDecision {
+    const now = this.#now();
+    let index = this.#locate(key);
+    const used = index === -1 ? 0 : this.#openLive(index, now);
+    const taken = Math.min(cost, 2 * this.#requests - used);
+    if (taken > 0) index = this.#add(index, used, taken, now);
+    const fits = cost === 0 || used + cost <= this.#requests;
+    const decision = fits ? this.#allow(index, used + cost, now) : this.#refuse(index, used + taken, 1, now);
+    if (taken > 0) this.#save(index, used + taken);
+    return decision;
   }
 
   peek(key: string, cost: number): RateLimitDecision {
     const now = this.#now();
     const index = this.#locate(key);
     const used = index === -1 ? 0 : this.#openLive(index, now);
-    return used + cost > this.#requests ? this.#refuse(index, used, cost, now) : this.#allow(index, used, now);
+    const fits = cost === 0 || used + cost <= this.#requests;
+    return fits ? this.#allow(index, used, now) : this.#refuse(index, used, cost, now);
   }
 
   /** Takes back the newest units. */
@@ -124,6 +131,17 @@ export class SlidingWindows implements KeyedLimit {
     return used;
   }
 
+  /** Adds units to the open ring of a key that has so many in use, and returns the key's place in the table. */
+  #add(index: number, used: number, cost: number, now: number): number {
+    let place = index;
+    if (used === 0) {
+      place = this.#table.claim(keyHasher.high, keyHasher.low, now);
+      this.#ring.create();
+    }
+    this.#table.lanes[place] = this.#push(cost, now) + this.#window;
+    return place;
+  }
+
   /** Stamps `cost` units and returns the stamp. */
   #push(cost: number, now: number): number {
     const ring = this.#ring;
@@ -157,7 +175,7 @@ export class SlidingWindows implements KeyedLimit {
     return {
       isAllowed: true,
       limit: this.#requests,
-      remaining: this.#requests - used,
+      remaining: Math.max(0, this.#requests - used),
       resetMs: used === 0 ? 0 : this.#resetMs(index, now),
       moreMs: used === 0 ? 0 : this.#moreMs(now),
       retryAfterMs: 0,
@@ -166,16 +184,17 @@ export class SlidingWindows implements KeyedLimit {
   }
 
   #refuse(index: number, used: number, cost: number, now: number): RateLimitDecision {
-    return {
+    const refused = {
       isAllowed: false,
       limit: this.#requests,
-      remaining: this.#requests - used,
+      remaining: Math.max(0, this.#requests - used),
       resetMs: used === 0 ? 0 : this.#resetMs(index, now),
       moreMs: used === 0 ? 0 : this.#moreMs(now),
       // With nothing in use no ring was opened: the one at hand is another key's.
       retryAfterMs: this.#time.toWholeMs(used === 0 ? this.#window : this.#waitFor(used + cost - this.#requests, now)),
       wasReduced: false,
     };
+    return used <= this.#requests ? refused : { ...refused, debt: used - this.#requests };
   }
 
   /** A stamp is rounded up to a tick: what was taken just now is told as a window and no more. */

@@ -37,6 +37,8 @@ export interface RateLimitDecision {
   readonly retryAfterMs: number;
   /** Refused only because the limit is reduced under load. */
   readonly wasReduced: boolean;
+  /** Cost units that were charged beyond the quota and are not paid back yet; not given: none. */
+  readonly debt?: number | undefined;
 }
 
 /** A value now or later: a store in this process answers at once. */
@@ -55,6 +57,13 @@ export interface RateLimitStore {
    * a request that another limit refused.
    */
   consume(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision>;
+  /**
+   * Takes `cost` whether the quota has it or not, for work that is done already. A key owes at most
+   * another quota; what is beyond that is let go. The answer is allowed when the quota had it all; if
+   * not, `retryAfterMs` is when a cost of 1 is admitted again. A store without it refuses
+   * `app.rateLimit.consume(key, cost, { debt: true })`.
+   */
+  charge?(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision>;
   /** What `consume` with this cost (1 when not given) would answer, without taking anything. */
   peek(policy: RateLimitPolicy, key: string, cost?: number): MaybePromise<RateLimitDecision>;
   /** Forgets what the key has used. */
@@ -73,6 +82,8 @@ export interface RateLimitStore {
 /** One limit's counts in this process's memory. */
 export interface KeyedLimit {
   consume(key: string, cost: number): RateLimitDecision;
+  /** Takes into debt, of at most another quota. */
+  charge(key: string, cost: number): RateLimitDecision;
   peek(key: string, cost: number): RateLimitDecision;
   giveBack(key: string, cost: number): void;
   reset(key: string): void;

@@ -46,17 +46,30 @@ export class TokenBuckets implements KeyedLimit {
     const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
     const debt = fullAt > now ? fullAt - now : 0;
     const after = debt + cost * this.#token;
-    if (after > this.#window) return this.#refuse(debt, after, cost);
     if (cost === 0) return this.#allow(debt);
+    if (after > this.#window) return this.#refuse(debt, after, cost);
     if (fullAt <= now) index = table.claim(keyHasher.high, keyHasher.low, now);
     table.lanes[index] = now + after;
     return this.#allow(after);
   }
 
+  charge(key: string, cost: number): RateLimitDecision {
+    const table = this.#table;
+    const now = this.#now();
+    const debt = this.#debt(key, now);
+    if (cost === 0) return this.#allow(debt);
+    const wanted = debt + cost * this.#token;
+    const after = Math.min(wanted, 2 * this.#window);
+    const { high, low } = keyHasher;
+    const index = debt > 0 ? table.locate(high, low) : table.claim(high, low, now);
+    table.lanes[index] = now + after;
+    return wanted > this.#window ? this.#refuse(after, after + this.#token, 1) : this.#allow(after);
+  }
+
   peek(key: string, cost: number): RateLimitDecision {
     const debt = this.#debt(key, this.#now());
     const after = debt + cost * this.#token;
-    return after > this.#window ? this.#refuse(debt, after, cost) : this.#allow(debt);
+    return after > this.#window && cost > 0 ? this.#refuse(debt, after, cost) : this.#allow(debt);
   }
 
   giveBack(key: string, cost: number): void {
@@ -85,7 +98,7 @@ export class TokenBuckets implements KeyedLimit {
     return {
       isAllowed: true,
       limit: this.#requests,
-      remaining: Math.floor((this.#window - debt) / this.#token),
+      remaining: this.#remaining(debt),
       resetMs: this.#wholeMs(debt),
       moreMs: this.#moreMs(debt),
       retryAfterMs: 0,
@@ -94,22 +107,26 @@ export class TokenBuckets implements KeyedLimit {
   }
 
   #refuse(debt: number, after: number, cost: number): RateLimitDecision {
-    return {
+    const refused = {
       isAllowed: false,
       limit: this.#requests,
-      remaining: Math.floor((this.#window - debt) / this.#token),
+      remaining: this.#remaining(debt),
       resetMs: this.#wholeMs(debt),
       moreMs: this.#moreMs(debt),
       // What costs more than a full bucket is never admitted; a window is as good an answer as any.
-      retryAfterMs: this.#wholeMs(cost > this.#requests ? this.#window : after - this.#window),
+      retryAfterMs: this.#wholeMs(cost > this.#requests ? Math.max(this.#window, debt) : after - this.#window),
       wasReduced: false,
     };
+    return debt <= this.#window ? refused : { ...refused, debt: Math.ceil((debt - this.#window) / this.#token) };
+  }
+
+  #remaining(debt: number): number {
+    return Math.max(0, Math.floor((this.#window - debt) / this.#token));
   }
 
   /** Until the next whole token. */
   #moreMs(debt: number): number {
-    const room = this.#window - debt;
-    return debt === 0 ? 0 : this.#wholeMs((Math.floor(room / this.#token) + 1) * this.#token - room);
+    return debt === 0 ? 0 : this.#wholeMs(debt + (this.#remaining(debt) + 1) * this.#token - this.#window);
   }
 
   #wholeMs(units: number): number {

@@ -77,6 +77,11 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
     return this.#limits.consume(policy, key, cost);
   }
 
+  charge(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision> {
+    this.#fleet.start();
+    return this.#limits.charge(policy, key, cost);
+  }
+
   peek(policy: RateLimitPolicy, key: string, cost?: number): MaybePromise<RateLimitDecision> {
     return this.#limits.peek(policy, key, cost);
   }

@@ -89,6 +89,20 @@ function countingCases(options: ContractOptions<RateLimitStore>, algorithm: Algo
       await store.consume(policy, "unused", -3);
       assert.deepEqual(await admissions(store, policy, "unused", [5, 1]), [true, false]);
     }),
+    one("charges into debt of at most another quota, if it can", async (store) => {
+      if (store.charge === undefined) return;
+      const policy = policyOf(algorithm, 5, LONG_MS);
+      const fits = await store.charge(policy, "key", 4);
+      assert.deepEqual([fits.isAllowed, fits.remaining, fits.debt ?? 0], [true, 1, 0]);
+      const owed = await store.charge(policy, "key", 3);
+      assert.deepEqual([owed.isAllowed, owed.remaining, owed.debt], [false, 0, 2]);
+      assert.ok(owed.retryAfterMs > 0, "says when a unit is there again");
+      assert.equal((await store.peek(policy, "key")).debt, 2);
+      assert.equal((await store.consume(policy, "key", 1)).isAllowed, false);
+      assert.equal((await store.charge(policy, "key", 1_000_000)).debt, 5);
+      await store.reset(policy, "key");
+      assert.deepEqual(await admissions(store, policy, "key", [5, 1]), [true, false]);
+    }),
     one("forgets a key that is reset, and only that", async (store) => {
       const policy = policyOf(algorithm, 2, LONG_MS);
       await store.consume(policy, "key", 2);

@@ -38,7 +38,7 @@ async function calls(): Promise<number> {
 interface Step {
   readonly waitMs: number;
   readonly asks: readonly {
-    readonly kind: "take" | "peek" | "give" | "reset";
+    readonly kind: "take" | "charge" | "peek" | "give" | "reset";
     readonly cost: number;
     readonly key: number;
   }[];
@@ -56,6 +56,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
           "take" as const,
           "take" as const,
           "take" as const,
+          "charge" as const,
           "peek" as const,
           "give" as const,
           "reset" as const,
@@ -73,6 +74,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(
 function ask(store: RateLimitStore, policy: RateLimitPolicy, { kind, cost, key }: Step["asks"][number], run: number) {
   const name = `${run} ${key}`;
   if (kind === "reset") return store.reset(policy, name);
+  if (kind === "charge") return store.charge?.(policy, name, cost);
   if (kind === "peek") return store.peek(policy, name, cost);
   // Giving back nothing is not a request that gives back.
   return store.consume(policy, name, kind === "give" && cost > 0 ? -cost : cost);
@@ -96,8 +98,9 @@ function inMemory(policy: RateLimitPolicy): RateLimitStore {
     consume: (_, key, cost) => {
       if (cost >= 0) return buckets.consume(key, cost);
       buckets.giveBack(key, -cost);
-      return { ...buckets.peek(key, -cost), isAllowed: true, retryAfterMs: 0, wasReduced: false };
+      return { ...buckets.peek(key, -cost), isAllowed: true, retryAfterMs: 0, wasReduced: false, debt: undefined };
     },
+    charge: (_, key, cost) => buckets.charge(key, cost),
     peek: (_, key, cost = 1) => buckets.peek(key, cost),
     reset: (_, key) => buckets.reset(key),
     close: () => undefined,

@@ -42,6 +42,14 @@ export class BucketFigures implements LimitFigures {
     return this.#price(cost, inForce);
   }
 
+  charge(cost: number, inForce: number): readonly number[] {
+    const most = 2 * this.#window;
+    const base = Math.min(most, cost * this.#token);
+    const units = this.#isAdaptive ? Math.min(most, Math.ceil((cost * this.#window) / Math.max(1, inForce))) : base;
+    // What is above the whole limit does not fit, although a reduced one would take a window for it.
+    return [units, base, cost > this.#requests ? 0 : 1, ...this.#price(1, inForce).figures];
+  }
+
   leasePrice(price: Price): readonly number[] {
     return price.figures;
   }
@@ -77,7 +85,7 @@ export class BucketFigures implements LimitFigures {
 
   rest(debt: number, price: Price): Rest {
     return {
-      remaining: Math.floor((this.#window - debt) / this.#unitsOf(1, price.inForce)),
+      remaining: Math.max(0, Math.floor((this.#window - debt) / this.#unitsOf(1, price.inForce))),
       resetMs: this.#wholeMs(debt),
       moreMs: this.#wholeMs(this.#more(debt, this.#unitsOf(1, price.inForce))),
     };
@@ -85,27 +93,30 @@ export class BucketFigures implements LimitFigures {
 
   #decision(debt: number, price: BucketPrice, retryAfterMs: number, wasReduced: boolean) {
     const one = price.cost === 1 ? price.units : this.#unitsOf(1, price.inForce);
-    return {
+    const decision = {
       isAllowed: retryAfterMs === 0,
       limit: this.#isAdaptive ? Math.max(1, Math.floor(price.inForce)) : this.#requests,
-      remaining: Math.floor((this.#window - debt) / one),
+      remaining: Math.max(0, Math.floor((this.#window - debt) / one)),
       resetMs: this.#wholeMs(debt),
       moreMs: this.#wholeMs(this.#more(debt, one)),
       retryAfterMs,
       wasReduced,
     } satisfies RateLimitDecision;
+    return retryAfterMs === 0 || debt <= this.#window
+      ? decision
+      : { ...decision, debt: Math.ceil((debt - this.#window) / one) };
   }
 
   /** Units that must be refilled until there is one token more. */
   #more(debt: number, one: number): number {
-    const room = this.#window - debt;
-    return Math.min(debt, (Math.floor(room / one) + 1) * one - room);
+    const remaining = Math.max(0, Math.floor((this.#window - debt) / one));
+    return Math.min(debt, debt + (remaining + 1) * one - this.#window);
   }
 
   /** Units that must be refilled before a refused request fits. */
   #missing(debt: number, price: BucketPrice): number {
     // What costs more than a full bucket is never admitted; a window is as good an answer as any.
-    if (price.cost > this.#requests && !this.#isAdaptive) return this.#window;
+    if (price.cost > this.#requests && !this.#isAdaptive) return Math.max(this.#window, debt);
     return Math.max(1, debt + price.units - this.#window);
   }
 
@@ -134,7 +145,8 @@ export class BucketFigures implements LimitFigures {
    * bucket is full; it would otherwise be shut out for as long as the load lasts.
    */
   #unitsOf(cost: number, inForce: number): number {
-    if (!this.#isAdaptive) return Math.min(this.#window + 1, cost * this.#token);
+    // More than the most that a key may owe: it never fits, and given back it leaves nothing owed.
+    if (!this.#isAdaptive) return Math.min(2 * this.#window + 1, cost * this.#token);
     return Math.min(this.#window, Math.ceil((cost * this.#window) / Math.max(1, inForce)));
   }
 

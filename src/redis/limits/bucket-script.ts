@@ -97,6 +97,23 @@ function operations.take(state, policy)
   state.isChanged = true
 end
 
+-- Takes whether it fits or not; a key owes at most another quota.
+function operations.charge(state, policy)
+  local price, basePrice, mayFit = number(), number(), number() == 1
+  local _, _, least = readPrice(state)
+  local owed = math.max(state.debt, least)
+  local fits = mayFit and owed + price <= policy.window
+  local unreduced = policy.isAdaptive and state.base + basePrice <= policy.window
+  if price > 0 then
+    owed = math.max(owed, math.min(owed + price, 2 * policy.window))
+    state.debt = owed
+    if policy.isAdaptive then state.base = math.min(state.base + basePrice, 2 * policy.window) end
+    state.isNew = false
+    state.isChanged = true
+  end
+  tell(state, owed, (fits or price == 0) and 1 or 0, unreduced and 1 or 0)
+end
+
 function operations.peek(state, policy)
   local price, basePrice, least = readPrice(state)
   decide(state, policy, price, basePrice, least, number())

@@ -42,6 +42,8 @@ export interface LimitFigures {
   /** How many numbers answer a run. */
   readonly answerLength: number;
   price(cost: number, inForce: number): Price;
+  /** What the script is told of a charge into debt. */
+  charge(cost: number, inForce: number): readonly number[];
   /** What the script is told of the price of a leased unit. */
   leasePrice(price: Price): readonly number[];
   /** What the script is told of units of a lease that were not used. */

@@ -1,9 +1,9 @@
 import type { Clock } from "../../clock.js";
 import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../rate-limit/store.js";
-import { Batch, type LimitConnection } from "./batch.js";
+import { Batch, type KeyCall, type LimitConnection } from "./batch.js";
 import { type FleetSize, Leases } from "./leases.js";
 import { type LocalKey, Refusal, type WaitingRequest } from "./local-keys.js";
-import { type RefusalListener, Reset } from "./operations.js";
+import { Charge, type RefusalListener, Reset } from "./operations.js";
 import { boundedKey, type LimitPlan, LimitPlans } from "./plan.js";
 
 /** With leases, a key that is out is not asked for again before so many milliseconds, or this share of its window. */
@@ -62,15 +62,18 @@ export class RedisRateLimits implements RateLimitStore {
     return this.#batch.callFor(plan, bounded).decide("peek", price);
   }
 
+  charge(policy: RateLimitPolicy, key: string, cost: number): Promise<RateLimitDecision> {
+    const plan = this.#plans.of(policy);
+    const bounded = boundedKey(key);
+    const charge = new Charge(plan.figures, cost, policy.requestsInForce);
+    this.#withoutLease(plan, bounded).operations.push(charge);
+    return charge.done.finally(() => forgetRefusal(plan, bounded));
+  }
+
   reset(policy: RateLimitPolicy, key: string): Promise<void> {
     const plan = this.#plans.of(policy);
     const bounded = boundedKey(key);
-    const call = this.#batch.callFor(plan, bounded);
-    const local = plan.locals.get(bounded);
-    if (local !== undefined) {
-      local.refusal = undefined;
-      this.#leases?.report(local, call);
-    }
+    const call = this.#withoutLease(plan, bounded);
     const reset = new Reset();
     call.operations.push(reset);
     return reset.done.finally(() => forgetRefusal(plan, bounded));
@@ -83,6 +86,17 @@ export class RedisRateLimits implements RateLimitStore {
     // A lease that was on its way has come.
     this.#leases?.close(this.#batch);
     await this.#batch.settled();
+  }
+
+  /** The next call for a key, which gives back what is held here and forgets that the key was out. */
+  #withoutLease(plan: LimitPlan, key: string): KeyCall {
+    const call = this.#batch.callFor(plan, key);
+    const local = plan.locals.get(key);
+    if (local !== undefined) {
+      local.refusal = undefined;
+      this.#leases?.report(local, call);
+    }
+    return call;
   }
 
   #take(plan: LimitPlan, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {

@@ -86,6 +86,39 @@ export class Run implements Operation {
   }
 }
 
+/** Takes units whether the key has them or not. */
+export class Charge implements Operation {
+  readonly done: Promise<RateLimitDecision>;
+  #resolve: (decision: RateLimitDecision) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  constructor(
+    readonly figures: LimitFigures,
+    readonly cost: number,
+    readonly inForce: number,
+  ) {
+    this.done = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  write(args: Argument[]): void {
+    args.push("charge", ...this.figures.charge(this.cost, this.inForce));
+  }
+
+  read(reply: readonly number[], at: number): number {
+    // Told as to a request of one unit that comes next.
+    const answer = this.figures.readRun(reply, at, this.figures.price(1, this.inForce));
+    this.#resolve(answer.allowed > 0 ? answer.admitted(0) : answer.refused(answer.unreduced > 0));
+    return at + this.figures.answerLength;
+  }
+
+  fail(error: unknown): void {
+    this.#reject(error);
+  }
+}
+
 /** Forgets what a key has used. */
 export class Reset implements Operation {
   readonly done: Promise<void>;

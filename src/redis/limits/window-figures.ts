@@ -20,6 +20,10 @@ export class WindowFigures implements LimitFigures {
     return { cost, inForce, figures: [cost] };
   }
 
+  charge(cost: number): readonly number[] {
+    return [cost];
+  }
+
   leasePrice(): readonly number[] {
     return [];
   }
@@ -52,6 +56,7 @@ export class WindowFigures implements LimitFigures {
         wasReduced: false,
       }),
       refused: () => ({
+        ...(used > limit ? { debt: used - limit } : undefined),
         isAllowed: false,
         limit,
         remaining: Math.max(0, limit - used - allowed * cost),

@@ -207,6 +207,19 @@ function operations.take(state, policy)
   tell(state, policy, allowed, before, wait)
 end
 
+-- Takes whether it fits or not; a key owes at most another quota.
+function operations.charge(state, policy)
+  local cost, before = number(), used(state)
+  local fits = cost == 0 or before + cost <= policy.requests
+  local taken = math.min(cost, 2 * policy.requests - before)
+  if taken > 0 then
+    change(state)
+    add(state, state.now, taken)
+  end
+  local wait = fits and 0 or untilFree(state, policy, used(state) + 1 - policy.requests)
+  tell(state, policy, fits and 1 or 0, used(state), wait)
+end
+
 function operations.peek(state, policy)
   local cost, count = number(), number()
   local allowed = fitting(state, policy, cost, count)
