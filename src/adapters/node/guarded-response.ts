@@ -6,16 +6,10 @@ import {
   validateHeaderValue,
 } from "node:http";
 import type { Refusal } from "../../problem.js";
-import {
-  addToVary,
-  appendChangingLines,
-  appendSecurityLines,
-  cookieBeside,
-  isCorsField,
-  securityLines,
-} from "../../response-head.js";
+import { addToVary, appendChangingLines, cookieBeside, isCorsField, securityLines } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
-import { canPrepare, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
+import { isHttp2 } from "./node-response.js";
+import { canPrepare, isNodesWriteHead, prepareLines, proveLines, withoutPreparedLines } from "./prepared-lines.js";
 import { leaveAnswered, leaveWithClient } from "./presence.js";
 
 const kSecured = Symbol("cello.secured");
@@ -30,6 +24,8 @@ export interface GuardedResponse extends ServerResponse {
   [kSecured]?: SecuredRequest;
   [kWriteHead]?: ServerResponse["writeHead"];
   [kCookie]?: string | undefined;
+  /** The old name of `writeHead`, which Node's own classes still have. */
+  writeHeader?: (this: GuardedResponse, ...head: readonly unknown[]) => unknown;
 }
 
 /**
@@ -42,6 +38,8 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response[kSecured] = request;
   response[kWriteHead] = response.writeHead;
   response.writeHead = writeSecuredHead;
+  // Node's own goes past every `writeHead` that was put in its place.
+  if (response.writeHeader !== undefined) response.writeHeader = writeHeadByItsOldName;
   leaveWithClient(response, request);
 }
 
@@ -65,7 +63,7 @@ export function setSessionCookie(response: GuardedResponse, cookie: string | und
 /** Drops the reason phrase of a head that was not sent, so that the next one gets that of its own status. */
 export function forgetReason(response: GuardedResponse): void {
   // HTTP/2 has no reason phrases, and Node warns who sets one.
-  if (!response.headersSent && response.req.httpVersionMajor < 2) response.statusMessage = "";
+  if (!response.headersSent && !isHttp2(response)) response.statusMessage = "";
 }
 
 function writeSecuredHead<Response extends GuardedResponse>(
@@ -78,13 +76,13 @@ function writeSecuredHead<Response extends GuardedResponse>(
   const writeHead = this[kWriteHead];
   if (request === undefined || writeHead === undefined) throw new Error("this response is not guarded");
   const hasReason = typeof reasonOrHeaders === "string";
+  const reason = hasReason ? reasonOrHeaders : undefined;
   const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
-  if (this.req.httpVersionMajor >= 2) requireWritable(head);
+  if (isHttp2(this)) requireWritable(head);
   // A second head is an error of the caller; Node says so.
   const completed = this.headersSent ? head : complete(this, head, request);
   try {
-    if (hasReason) Reflect.apply(writeHead, this, [status, reasonOrHeaders, completed]);
-    else writeHead.call(this, status, completed);
+    passOn(this, writeHead, status, reason, completed);
   } catch (error) {
     // Node refuses a head for a character in it, and has taken over its reason phrase by then.
     forgetReason(this);
@@ -92,6 +90,50 @@ function writeSecuredHead<Response extends GuardedResponse>(
     throw error;
   }
   return this;
+}
+
+function writeHeadByItsOldName(this: GuardedResponse, ...head: readonly unknown[]): GuardedResponse {
+  Reflect.apply(this.writeHead, this, head);
+  return this;
+}
+
+/**
+ * Hands the completed head on to the `writeHead` that was there before.
+ *
+ * Node's own takes the list. Whoever else stands there (a middleware that watches heads, an adapter of a
+ * cloud function, a test double, another runtime) may take a list for something else, or look at what is
+ * set: the fields are set one by one for those, which is what all of them know.
+ */
+function passOn(
+  response: GuardedResponse,
+  writeHead: ServerResponse["writeHead"],
+  status: number,
+  reason: string | undefined,
+  head: OutgoingHttpHeader[],
+): void {
+  let fields: OutgoingHttpHeader[] | undefined = head;
+  if (!isNodesWriteHead(writeHead) && !response.headersSent) {
+    setFields(response, head);
+    fields = undefined;
+  }
+  if (reason !== undefined)
+    Reflect.apply(writeHead, response, fields === undefined ? [status, reason] : [status, reason, fields]);
+  else if (fields === undefined) writeHead.call(response, status);
+  else writeHead.call(response, status, fields);
+}
+
+function setFields(response: ServerResponse, head: readonly OutgoingHttpHeader[]): void {
+  const fields = new Map<string, OutgoingHttpHeader>();
+  const names = new Map<string, string>();
+  for (let index = 0; index < head.length; index += 2) {
+    const name = String(head[index]);
+    const key = name.toLowerCase();
+    const value = head[index + 1] ?? "";
+    const before = fields.get(key);
+    fields.set(key, before === undefined ? value : [...toList(before), ...toList(value)]);
+    if (before === undefined) names.set(key, name);
+  }
+  for (const [key, value] of fields) response.setHeader(names.get(key) ?? key, value);
 }
 
 /**
@@ -125,7 +167,11 @@ function complete(
     prepareLines(response, headerText);
     appendChangingLines(head, request, cookie);
   } else {
-    appendSecurityLines(head, request, cookie);
+    proveLines(response, response[kWriteHead]);
+    // In the same order: the heads of one process are alike from the first on.
+    const lines: OutgoingHttpHeader[] = [...(request.route.headers?.lines ?? []), ...head];
+    appendChangingLines(lines, request, cookie);
+    return lines;
   }
   return head;
 }
@@ -234,7 +280,9 @@ function besideSetHeaders(
     const lower = name.toLowerCase();
     if (before === undefined) {
       if (ownNames.has(lower) || !hasOwnCors || !isCorsField(lower)) result.push(name, value);
-    } else if (lower === "set-cookie") result.push(name, [...toList(before), ...toList(value)]);
+    }
+    // A set: the fields of a head that was refused may be set already.
+    else if (lower === "set-cookie") result.push(name, [...new Set([...toList(before), ...toList(value)])]);
     // What is given with the head replaces what was set before, with Node as well.
     else if (lower === "vary" && !ownNames.has(lower)) result.push(name, addToVary(toList(before), String(value)));
     else if (ownNames.has(lower)) result.push(name, value);

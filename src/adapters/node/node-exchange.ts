@@ -39,7 +39,8 @@ export class NodeExchange implements Exchange {
   }
 
   get peerAddress(): string | undefined {
-    return this.#raw.socket.remoteAddress;
+    const socket: NodeRequest["socket"] | undefined = this.#raw.socket;
+    return socket?.remoteAddress;
   }
 
   get clientIp(): string {
@@ -71,7 +72,8 @@ export class NodeExchange implements Exchange {
   }
 
   headerCount(name: string): number {
-    const { rawHeaders } = this.#raw;
+    // The doubles of tests, and adapters of cloud functions, may not have them.
+    const rawHeaders: readonly string[] = this.#raw.rawHeaders ?? [];
     let count = 0;
     for (let index = 0; index < rawHeaders.length; index += 2) {
       const candidate = rawHeaders[index];

@@ -46,14 +46,23 @@ function isStoreHeader(value: unknown): value is StoreHeader {
 }
 
 /** Node's `writeHead` is the function that calls `_storeHeader`; a patch around it calls that one. */
-function isNodesOwn(writeHead: unknown): boolean {
-  return typeof writeHead === "function" && Function.prototype.toString.call(writeHead).includes("_storeHeader");
+const isUnpatched = ((): boolean => {
+  if (typeof nodesWriteHead !== "function" || !isStoreHeader(storeHeader)) return false;
+  return Function.prototype.toString.call(nodesWriteHead).includes("_storeHeader");
+})();
+
+/** Runtimes that have Node's classes, `_storeHeader` included, and write the heads of real connections without them. */
+const isNode = process.versions.bun === undefined && !("Deno" in globalThis);
+
+/** Whether a `writeHead` is Node's own for HTTP/1, which takes a flat list of names and values. */
+export function isNodesWriteHead(writeHead: unknown): boolean {
+  return isNode && isUnpatched && writeHead === nodesWriteHead;
 }
 
-/** Whether this version of Node writes the lines, tried once on a response that nobody gets. */
+/** Whether the lines reach a head at all, tried once on a response that nobody gets. */
 const isSupported = ((): boolean => {
   // Who patched Node before this was loaded wants to see all fields.
-  if (!isStoreHeader(storeHeader) || !isNodesOwn(nodesWriteHead)) return false;
+  if (!isNode || !isUnpatched) return false;
   const response = new ServerResponse(new IncomingMessage(new Socket()));
   const lines = "X-First: 1\r\nX-Second: 2\r\n";
   prepareLines(response, lines);
@@ -67,13 +76,41 @@ const isSupported = ((): boolean => {
 })();
 
 /**
+ * Whether the text of `_storeHeader` is what a real connection carries. Until the first response has
+ * shown it, and where none ever does, heads are written in the documented way.
+ */
+let isProved = false;
+
+/**
+ * Lets a response show that prepared lines would have reached its client: this runtime made the head
+ * with `_storeHeader`, and sent it.
+ */
+export function proveLines(response: PreparedResponse, writeHead: unknown): void {
+  if (isProved || !isSupported || writeHead !== nodesWriteHead || response._storeHeader !== storeHeader) return;
+  response._storeHeader = storeAndWatch;
+}
+
+function storeAndWatch(this: PreparedResponse, statusLine: string, fields: unknown): void {
+  if (!isStoreHeader(storeHeader)) return;
+  storeHeader.call(this, statusLine, fields);
+  const head: unknown = Reflect.get(this, "_header");
+  const { socket } = this;
+  // Without a socket: its turn on the connection has not come. The next response will do.
+  if (typeof head !== "string" || !head.startsWith(statusLine) || !(socket instanceof Socket)) return;
+  const sentBefore = socket.bytesWritten;
+  this.once("finish", () => {
+    if (socket.bytesWritten - sentBefore >= head.length) isProved = true;
+  });
+}
+
+/**
  * Whether {@link prepareLines} works for a response: not for one of HTTP/2, nor for one whose class or
  * owner looks at all fields in a `writeHead` of its own, as test doubles do.
  *
  * @param writeHead the `writeHead` that the response had before it was guarded
  */
 export function canPrepare(response: PreparedResponse, writeHead: unknown): boolean {
-  if (!isSupported || writeHead !== nodesWriteHead) return false;
+  if (!isProved || writeHead !== nodesWriteHead) return false;
   const store: unknown = response._storeHeader;
   return store === storeHeader || store === storeWithLines;
 }
