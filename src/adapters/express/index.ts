@@ -1,11 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
+import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
 import { guardResponse, securedRequestOf, writeRefusal } from "../node/guarded-response.js";
+import { refuseWithoutHead } from "../node/headless-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
+import { hasHead } from "../node/node-response.js";
 import { nextRequestId } from "../request-id.js";
 import { addFields, attach } from "./request-fields.js";
 
@@ -48,6 +51,7 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
     const exchange = new NodeExchange(request, request, nextRequestId(), url ?? "/", security.clientAddresses);
     const secured = new SecuredRequest(security, policy, exchange);
     attach(request, secured);
+    if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
     guardResponse(response, secured);
     holdUntilSaved(response, secured);
     const result = security.admit(secured);
@@ -55,6 +59,26 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
     if (!(result instanceof Promise)) return writeRefusal(response, result);
     result.then((refusal) => (refusal === undefined ? next() : writeRefusal(response, refusal)), next);
   };
+}
+
+/** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
+async function admitWithoutHead(
+  security: Security,
+  secured: SecuredRequest,
+  response: ServerResponse,
+  next: (error?: unknown) => void,
+): Promise<void> {
+  let refusal: Refusal | undefined;
+  try {
+    refusal = await security.admit(secured);
+  } catch (error) {
+    next(error);
+    return;
+  } finally {
+    secured.leave(true);
+  }
+  if (refusal === undefined) next();
+  else refuseWithoutHead(response, refusal, secured);
 }
 
 export default cello;
