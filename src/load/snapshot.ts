@@ -128,6 +128,11 @@ export class LoadMonitor implements LoadSource {
     return this.#costs.meanMs;
   }
 
+  /** Requests that are not answered yet, at this moment. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
   /** The load now, at most 100 ms old. */
   snapshot(): LoadSnapshot {
     const nowMs = this.#clock.monotonicMs();

@@ -3,7 +3,7 @@ import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { type Exchange, requestEvent } from "../exchange.js";
 import type { EventLoopTurns } from "../load/event-loop-turns.js";
-import type { LoadSource } from "../load/snapshot.js";
+import type { LoadMonitor, LoadSource } from "../load/snapshot.js";
 import type { GateLoad } from "../shedding/gate.js";
 import { LoadShedder } from "../shedding/load-shedder.js";
 import { AdaptiveController } from "./adaptive.js";
@@ -18,7 +18,7 @@ import type { KeyedLimit, MaybePromise, RateLimitPolicy } from "./store.js";
 export interface LimiterParts {
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly load: LoadSource & GateLoad;
+  readonly load: LoadSource & GateLoad & Pick<LoadMonitor, "inFlight">;
   /** IPv6 clients are counted by this prefix, in bits. */
   readonly ipv6Prefix: number;
 }

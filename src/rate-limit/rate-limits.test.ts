@@ -17,7 +17,7 @@ const snapshot = {
   inFlight: 3,
   backlogMs: 2,
 };
-const load = { snapshot: () => snapshot, turns: new EventLoopTurns(), requestCostMs: 0 };
+const load = { snapshot: () => snapshot, inFlight: 3, turns: new EventLoopTurns(), requestCostMs: 0 };
 
 function limits(...configs: readonly RateLimitConfig[]): RateLimits {
   return new RateLimits(configs, { clock: new TestClock(), events: new EventHub(), load, ipv6Prefix: 64 });

@@ -136,7 +136,9 @@ export class RateLimits {
       const concurrency = shedder?.gate.state;
       limits.push({ name: config.name, limit, baseLimit: config.requests, reason: controller.reason, concurrency });
     }
-    return { ...this.#parts.load.snapshot(), limits };
+    const { load } = this.#parts;
+    // A sample is good enough to control by; who looks wants to see what is so.
+    return { ...load.snapshot(), inFlight: load.inFlight, limits };
   }
 
   #addApplicationLimit(config: RateLimitConfig): RateLimiter {
