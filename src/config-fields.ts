@@ -210,12 +210,12 @@ function isFunction<Fn>(value: unknown): value is Fn {
   return typeof value === "function";
 }
 
-/** `did you mean "expiration"?` for a near miss, else the list of fields. */
-function suggestion(name: string, known: readonly string[]): string {
+/** `did you mean "expiration"?` for a near miss, else the list of what there is. */
+export function suggestion(name: string, known: readonly string[], what = "fields"): string {
   const flat = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const near =
     known.find((field) => flat(field) === flat(name)) ?? known.find((field) => distance(flat(field), flat(name)) <= 2);
-  return near === undefined ? `its fields are ${known.join(", ")}` : `did you mean "${near}"?`;
+  return near === undefined ? `its ${what} are ${known.join(", ")}` : `did you mean "${near}"?`;
 }
 
 /**

@@ -1,3 +1,6 @@
+import { inspect } from "node:util";
+import { describe, suggestion } from "./config-fields.js";
+
 /** The circumstances of an event. Never contains a token, a cookie, a session id or a secret. */
 export interface RequestEvent {
   /** The host's id of the request (Fastify's `request.id`). */
@@ -93,29 +96,61 @@ export interface SecurityEvents {
 export type SecurityEventName = keyof SecurityEvents;
 export type SecurityEventListener<Name extends SecurityEventName> = (event: SecurityEvents[Name]) => void;
 
-type Listeners = { [Name in SecurityEventName]?: SecurityEventListener<Name>[] };
+/** The names of all events. */
+export const SECURITY_EVENT_NAMES: readonly SecurityEventName[] = Object.freeze([
+  "token.rejected",
+  "ratelimit.exceeded",
+  "ratelimit.shed",
+  "ratelimit.adapted",
+  "session.created",
+  "session.regenerated",
+  "session.destroyed",
+  "session.rejected",
+  "csrf.rejected",
+  "store.error",
+  "store.recovered",
+  "config.warning",
+]);
+
+type Listeners = { [Name in SecurityEventName]?: readonly SecurityEventListener<Name>[] };
+
+/** Warnings that are kept for a listener that comes later. */
+const MAX_KEPT_WARNINGS = 32;
 
 /**
  * Hands security events to their listeners, in the order in which they were added.
  *
- * A listener that throws does not fail the request: the error becomes a process warning.
+ * A listener that throws, or whose promise is rejected, does not fail the request: the error becomes a
+ * process warning. What a listener gets is frozen, because the next one gets the same.
  */
 export class EventHub {
   readonly #listeners: Listeners = {};
+  /** Doubts about the configuration come up before anybody can listen: the first listener gets them. */
+  #keptWarnings: SecurityEvents["config.warning"][] = [];
 
-  /** Adds a listener. */
+  /**
+   * Adds a listener; one that is added twice is called twice, as with Node's `EventEmitter`.
+   *
+   * @throws TypeError for an event that does not exist, or a listener that is no function
+   */
   on<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
-    const listeners: SecurityEventListener<Name>[] = this.#listeners[name] ?? [];
-    listeners.push(listener);
-    Object.assign(this.#listeners, { [name]: listeners });
+    requireListener("on", name, listener);
+    // A new list: the old one may be being told of an event.
+    this.#set(name, [...(this.#of(name) ?? []), listener]);
+    if (name !== "config.warning") return;
+    const kept = this.#keptWarnings;
+    this.#keptWarnings = [];
+    for (const warning of kept) this.emit("config.warning", warning);
   }
 
-  /** Removes a listener; when it is the last, the event is not even built any more. */
+  /** Removes a listener (once, if it was added twice); without one left, the event is not even built any more. */
   off<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
-    const listeners: SecurityEventListener<Name>[] = this.#listeners[name] ?? [];
-    // A new list: the old one may be being told of an event.
-    const left = listeners.filter((other) => other !== listener);
-    Object.assign(this.#listeners, { [name]: left.length === 0 ? undefined : left });
+    requireListener("off", name, listener);
+    const listeners = this.#of(name) ?? [];
+    const last = listeners.lastIndexOf(listener);
+    if (last === -1) return;
+    const left = listeners.filter((_, index) => index !== last);
+    this.#set(name, left.length === 0 ? undefined : left);
   }
 
   /** Whether anybody listens: a caller on the hot path asks before it builds the event. */
@@ -124,21 +159,63 @@ export class EventHub {
   }
 
   emit<Name extends SecurityEventName>(name: Name, event: SecurityEvents[Name]): void {
-    const listeners: SecurityEventListener<Name>[] | undefined = this.#listeners[name];
-    if (listeners === undefined) return;
+    const listeners = this.#of(name);
+    if (listeners === undefined) {
+      this.#keep(name, event);
+      return;
+    }
+    Object.freeze(event);
     for (const listener of listeners) {
       try {
         const answer: unknown = listener(event);
         // An async function fits the type too: its rejection must not end the process.
-        if (answer instanceof Promise) answer.catch((error: unknown) => warnOf(name, error));
+        if (isThenable(answer)) Promise.resolve(answer).catch((error: unknown) => warnOf(name, error));
       } catch (error) {
         warnOf(name, error);
       }
     }
   }
+
+  #of<Name extends SecurityEventName>(name: Name): readonly SecurityEventListener<Name>[] | undefined {
+    return this.#listeners[name];
+  }
+
+  #set<Name extends SecurityEventName>(name: Name, list: readonly SecurityEventListener<Name>[] | undefined): void {
+    Object.assign(this.#listeners, { [name]: list });
+  }
+
+  #keep<Name extends SecurityEventName>(name: Name, event: SecurityEvents[Name]): void {
+    if (name === "config.warning" && this.#keptWarnings.length < MAX_KEPT_WARNINGS && isWarning(event)) {
+      this.#keptWarnings.push(event);
+    }
+  }
+}
+
+/** Nobody would ever call a listener of a misspelt event, and what it was to watch would go unseen. */
+function requireListener(method: string, name: unknown, listener: unknown): void {
+  const names: readonly unknown[] = SECURITY_EVENT_NAMES;
+  if (typeof name !== "string" || !names.includes(name)) {
+    const mend =
+      typeof name === "string" ? suggestion(name, SECURITY_EVENT_NAMES, "events") : "give the name of an event";
+    throw new TypeError(
+      `${method}: there is no event ${typeof name === "string" ? `"${name}"` : describe(name)}; ${mend}`,
+    );
+  }
+  if (typeof listener !== "function") {
+    throw new TypeError(`${method}("${name}"): the listener must be a function, got ${describe(listener)}`);
+  }
+}
+
+function isWarning(event: object): event is SecurityEvents["config.warning"] {
+  return "code" in event && "message" in event;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function warnOf(name: SecurityEventName, error: unknown): void {
-  const message = error instanceof Error ? error.message : String(error);
+  // Whatever can be thrown can be inspected; not everything can be made a string.
+  const message = error instanceof Error ? error.message : inspect(error);
   process.emitWarning(`a listener of "${name}" threw: ${message}`, { code: "CELLO_LISTENER_THREW" });
 }

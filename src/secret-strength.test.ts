@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { randomBytes, randomUUID } from "node:crypto";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConfigError } from "./errors.js";
 import type { SecretStrength } from "./secret-strength.js";
 
@@ -7,7 +8,7 @@ const short: SecretStrength = {
   field: "secret",
   what: "an HS256 key",
   neededBytes: 32,
-  actualBytes: 15,
+  secret: Buffer.from("fifteen letters"),
   isStrict: false,
 };
 
@@ -44,13 +45,92 @@ describe("checkSecretStrength", () => {
 
   it("always refuses an empty secret", async () => {
     const { checkSecretStrength } = await load();
-    expect(() => checkSecretStrength({ ...short, actualBytes: 0 })).toThrow("got 0");
+    expect(() => checkSecretStrength({ ...short, secret: new Uint8Array() })).toThrow("got 0");
   });
 
   it("says nothing about a secret that is long enough", async () => {
     const { checkSecretStrength, warn } = await load();
-    checkSecretStrength({ ...short, actualBytes: 32, isStrict: true });
+    checkSecretStrength({ ...short, secret: randomBytes(32), isStrict: true });
     expect(warn).not.toHaveBeenCalled();
+  });
+});
+
+const problemOf = async (secret: string | Uint8Array) => {
+  const { checkSecretStrength } = await load();
+  try {
+    checkSecretStrength({ ...short, secret: Buffer.from(secret), isStrict: true });
+    return undefined;
+  } catch (error) {
+    // The class is that of the fresh copy, not that of this file.
+    return error instanceof Error && "code" in error ? `${error.code} ${error.message}` : error;
+  }
+};
+
+describe("a secret that is long and weak", () => {
+  beforeEach(() => {
+    vi.resetModules();
+  });
+
+  it.each<[string, string | Uint8Array]>([
+    ["one letter", "a".repeat(32)],
+    ["zeros", new Uint8Array(64)],
+    ["eight bytes again and again", Buffer.concat(Array(8).fill(randomBytes(8)))],
+    ["sixteen bytes twice", Buffer.concat(Array(2).fill(randomBytes(16)))],
+    ["30 bytes and again", Buffer.concat(Array(3).fill(randomBytes(30)))],
+    ["a word, padded", "secret".padEnd(32, "0")],
+    ["a word, padded in front", "password123".padStart(64, "*")],
+    ["a word in the middle of zeros", `${"0".repeat(20)}password${"0".repeat(20)}`],
+    ["a word again and again", "secret".repeat(8)],
+    ["the alphabet", "abcdefghijklmnopqrstuvwxyz0123456789"],
+    ["digits in order", "12345678901234567890123456789012"],
+    ["bytes in order", Uint8Array.from({ length: 64 }, (_, index) => index)],
+    ["bytes in steps of three", Uint8Array.from({ length: 64 }, (_, index) => 200 - 3 * index)],
+    ["bits", "0110100110010110100101100110100101"],
+    ["what jwt.io shows", "a-string-secret-at-least-256-bits-long"],
+    ["what jwt.io showed", "your-256-bit-secret-your-384-bit"],
+    ["a sample of these pages", "a secret of more than thirty-two bytes"],
+    ["a template", "please CHANGE_ME before you go live, my friend"],
+    ["another template", "<put your super secret key here, of 32 letters>"],
+    ["the key of RFC 7515", "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"],
+  ])("is refused when strict: %s", async (_, secret) => {
+    expect(await problemOf(secret)).toMatch(/^CELLO_WEAK_SECRET JwtConfig\.secret: /);
+  });
+
+  it("is told what is wrong with it, and never shown", async () => {
+    expect(await problemOf("secret".padEnd(32, "0"))).toBe(
+      'CELLO_WEAK_SECRET JwtConfig.secret: an HS256 key needs at least 32 bytes, got 32 of which 8 remain when what repeats or counts on is left out; make one with "npx cello secret"',
+    );
+    expect(await problemOf([...randomBytes(64)].map((byte) => byte % 5).join(""))).toContain(
+      "at least 7 different bytes, got 5",
+    );
+    expect(await problemOf("a-string-secret-at-least-256-bits-long")).toContain(
+      "is an example that everybody can read",
+    );
+  });
+
+  it.each<[string, (bytes: Buffer) => string | Buffer]>([
+    ["bytes", (bytes) => bytes],
+    ["hex", (bytes) => bytes.toString("hex")],
+    ["half as much hex", (bytes) => bytes.toString("hex", 0, 16)],
+    ["base64", (bytes) => bytes.toString("base64")],
+    ["base64url", (bytes) => bytes.toString("base64url")],
+    ["two UUIDs", () => `${randomUUID()}${randomUUID()}`],
+    ["digits", (bytes) => [...bytes].map((byte) => byte % 10).join("")],
+    ["64 digits", (bytes) => [...bytes, ...randomBytes(32)].map((byte) => byte % 10).join("")],
+  ])("is never a random one: %s", async (_, write) => {
+    const { checkSecretStrength } = await load();
+    const neededBytes = 32;
+    for (let round = 0; round < 500; round++) {
+      const secret = Buffer.from(write(randomBytes(32)));
+      // Once in a thousand runs, 500 times 32 digits have too few different ones.
+      if (new Set(secret).size < 7) continue;
+      checkSecretStrength({ ...short, secret, neededBytes, isStrict: true });
+    }
+  });
+
+  it("takes no time, however long it is", async () => {
+    const secret = Buffer.concat([randomBytes(700), Buffer.alloc(1_000_000)]);
+    expect(await problemOf(secret)).toBeUndefined();
   });
 });
 

@@ -30,6 +30,7 @@ import type { SecurityPolicy } from "./security-policy.js";
 import { SessionConfig, type SessionOptions } from "./session/config.js";
 import { SessionManager } from "./session/manager.js";
 import type { UserSessions } from "./session/user-sessions.js";
+import { warnOfSharedSecret } from "./shared-secret.js";
 
 /** What a {@link Security} is made of. Each protection is on when its field is given. */
 export interface SecurityOptions {
@@ -122,8 +123,9 @@ export class Security implements SecurityPolicy {
       options.jwt === undefined || options.jwt instanceof Jwt ? options.jwt : new Jwt(asJwtConfig(options.jwt), shared);
     this.authenticator = this.jwt && new TokenAuthenticator(this.jwt, this.events);
     // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
-    this.sessions =
-      options.session === undefined ? undefined : new SessionManager(asSessionConfig(options.session), shared);
+    const session = options.session === undefined ? undefined : asSessionConfig(options.session);
+    this.sessions = session && new SessionManager(session, shared);
+    warnOfSharedSecret(this.jwt?.config, session, this.events);
     const cors = options.cors === undefined ? undefined : asCorsConfig(options.cors);
     this.cors = cors && new Cors(cors);
     this.preflights = new PreflightBound(cors?.preflightsPerMinute ?? PREFLIGHTS_PER_MINUTE, {

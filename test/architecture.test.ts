@@ -25,10 +25,18 @@ const spineFiles = [
   "exchange.ts",
   "problem.ts",
   "path-patterns.ts",
+  "key-material.ts",
   "secret-strength.ts",
   "store-health.ts",
 ];
-const policyFiles = ["security.ts", "security-policy.ts", "route-policy.ts", "secured-request.ts", "response-head.ts"];
+const policyFiles = [
+  "security.ts",
+  "security-policy.ts",
+  "route-policy.ts",
+  "secured-request.ts",
+  "response-head.ts",
+  "shared-secret.ts",
+];
 const appFiles = ["app.ts", "app-types.ts"];
 const features = [
   "jws",

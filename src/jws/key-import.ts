@@ -1,8 +1,9 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from "node:crypto";
+import { keyMaterialIn } from "../key-material.js";
 import type { Algorithm, HmacAlgorithm } from "./algorithms.js";
 import { decodeBase64url } from "./base64url.js";
 import { UnfitKeyError } from "./errors.js";
-import { isJsonObject, type JsonObject, parseJsonObject } from "./json.js";
+import { isJsonObject, type JsonObject } from "./json.js";
 
 /**
  * A key as it may be given: an HMAC secret as text or bytes, PEM (as text or bytes), a JWK (RFC 7517)
@@ -21,24 +22,24 @@ const JWK_MEMBERS: Readonly<Record<"RSA" | "EC" | "OKP", { public: readonly stri
 };
 
 /**
- * The secret of an HMAC key. Whatever looks like a public key is refused: used as a secret it would
- * let anybody sign who can read it (the RS256 to HS256 confusion of RFC 8725 section 2.1).
+ * The secret of an HMAC key. Whatever is a key of another kind, in whatever dress, is refused: used
+ * as a secret a public one would let anybody sign who can read it.
  *
  * @throws UnfitKeyError
  */
 export function importSecret(input: KeyInput, algorithm: HmacAlgorithm): KeyObject {
   if (input instanceof KeyObject) {
     if (input.type !== "secret") throw asymmetricKeyAsSecret(algorithm, `a ${input.type} key`);
+    refuseKeyMaterial(input.export(), algorithm);
     return input;
   }
   if (typeof input === "string" || input instanceof Uint8Array) {
     const bytes = typeof input === "string" ? Buffer.from(input) : Buffer.from(input);
-    refuseKeyText(bytes, algorithm);
-    return createSecretKey(bytes);
+    return createSecretKey(refuseKeyMaterial(bytes, algorithm));
   }
   const jwk = requireJwk(input);
   if (jwk.kty !== "oct") throw asymmetricKeyAsSecret(algorithm, "a JWK of another type");
-  return createSecretKey(jwkBytes(jwk, "k"));
+  return createSecretKey(refuseKeyMaterial(jwkBytes(jwk, "k"), algorithm));
 }
 
 /**
@@ -123,26 +124,16 @@ function requireJwk(input: unknown): JsonObject {
   throw new UnfitKeyError("is not a key", "give a string, bytes, PEM, a JWK object or a KeyObject");
 }
 
-function refuseKeyText(bytes: Buffer, algorithm: HmacAlgorithm): void {
-  if (bytes.includes("-----BEGIN ")) throw asymmetricKeyAsSecret(algorithm, "PEM text");
-  if (parseJsonObject(bytes)?.kty !== undefined) {
+function refuseKeyMaterial(bytes: Buffer, algorithm: HmacAlgorithm): Buffer {
+  const found = keyMaterialIn(bytes);
+  if (found === "the text of a JWK") {
     throw new UnfitKeyError(
       `an ${algorithm.name} secret cannot be the text of a JWK`,
       "give the JWK as an object (JSON.parse)",
     );
   }
-  if (isDerPublicKey(bytes)) throw asymmetricKeyAsSecret(algorithm, "a public key in DER");
-}
-
-function isDerPublicKey(bytes: Buffer): boolean {
-  // A public key in DER begins with a SEQUENCE; the test spares parsing what cannot be one.
-  if (bytes[0] !== 0x30) return false;
-  try {
-    createPublicKey({ key: bytes, format: "der", type: "spki" });
-    return true;
-  } catch {
-    return false;
-  }
+  if (found !== undefined) throw asymmetricKeyAsSecret(algorithm, found);
+  return bytes;
 }
 
 function asymmetricKeyAsSecret(algorithm: HmacAlgorithm, what: string): UnfitKeyError {

@@ -77,7 +77,7 @@ describe("prepareKey", () => {
       "a public key in DER as secret",
       "HS256",
       rsa.publicKey.export({ format: "der", type: "spki" }),
-      /got a public key in DER/,
+      /got a key in DER/,
     ],
     ["a public JWK as secret", "HS256", jwk(rsa.publicKey), /got a JWK of another type/],
     ["the text of a public JWK as secret", "HS256", JSON.stringify(jwk(rsa.publicKey)), /text of a JWK/],
@@ -126,9 +126,9 @@ describe("prepareKey", () => {
     expect(prepare({ ...jwk(rsa.privateKey), key_ops: ["sign"] }, "RS256").sign).toBeDefined();
   });
 
-  it("leaves the decision about a short secret to the caller", () => {
+  it("leaves the decision about a weak secret to the caller", () => {
     const seen: number[] = [];
-    const key = prepareKey("short", ALGORITHMS.HS256, (_algorithm, bytes) => seen.push(bytes));
+    const key = prepareKey("short", ALGORITHMS.HS256, (_algorithm, bytes) => seen.push(bytes.length));
     expect(seen).toEqual([5]);
     expect(key.check("a", key.sign?.("a") ?? "")).toBe(true);
   });

@@ -5,7 +5,7 @@ import { UnfitKeyError } from "../jws/errors.js";
 import type { KeyInput } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
-import { checkSecretStrength, strictByDefault } from "../secret-strength.js";
+import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
 import { readTokenStore, type TokenStore } from "./token-store.js";
 
 /** What to do while the shared list of revoked tokens may be out of date. */
@@ -51,7 +51,7 @@ export interface JwtOptions {
   readonly jwksMaxAge?: number | undefined;
   /** Refuse tokens without `exp`. Default `true`. */
   readonly requireExpiration?: boolean | undefined;
-  /** Refuse a secret shorter than the hash instead of warning. Default: whether `NODE_ENV` is `production`. */
+  /** Refuse a weak secret (short, repeating, published) instead of warning. Default: whether `NODE_ENV` is `production`. */
   readonly strict?: boolean | undefined;
   /** The `typ` header that tokens must have, for example `"at+jwt"` (RFC 9068). */
   readonly typ?: string | undefined;
@@ -262,7 +262,13 @@ function readKeys(fields: ConfigFields, algorithm: AlgorithmName, isStrict: bool
   if (list.length === 0) {
     fields.fail("CELLO_INVALID_VALUE", "secret", "is an empty list", "give at least one secret or key");
   }
-  return list.map((input) => readKey(fields, input, algorithm, isStrict));
+  const keys = list.map((input) => readKey(fields, input, algorithm, isStrict));
+  refuseTwice(
+    fields,
+    "secret",
+    keys.map(({ fingerprint }) => fingerprint),
+  );
+  return keys;
 }
 
 function readKey(fields: ConfigFields, input: unknown, algorithm: AlgorithmName, isStrict: boolean): PreparedKey {
@@ -276,9 +282,9 @@ function readKey(fields: ConfigFields, input: unknown, algorithm: AlgorithmName,
     );
   }
   try {
-    return prepareKey(input, ALGORITHMS[algorithm], (hmac, actualBytes) => {
+    return prepareKey(input, ALGORITHMS[algorithm], (hmac, secret) => {
       const what = `an ${hmac.name} key`;
-      checkSecretStrength({ subject, field: "secret", what, neededBytes: hmac.keyBytes, actualBytes, isStrict });
+      checkSecretStrength({ subject, field: "secret", what, neededBytes: hmac.keyBytes, secret, isStrict });
     });
   } catch (error) {
     if (!(error instanceof UnfitKeyError)) throw error;

@@ -108,6 +108,6 @@ describe("SessionConfig", () => {
   });
 
   it("counts bytes and not characters of a secret", () => {
-    expect(new SessionConfig({ secret: "é".repeat(16), strict: true }).strict).toBe(true);
+    expect(new SessionConfig({ secret: "éàüößâêîôûñçøåæð", strict: true }).strict).toBe(true);
   });
 });

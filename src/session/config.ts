@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import { ConfigFields, describe, isHttpToken } from "../config-fields.js";
-import { checkSecretStrength, strictByDefault } from "../secret-strength.js";
+import { keyMaterialIn } from "../key-material.js";
+import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
 import { isSessionStore, missingStoreMethods, type SessionStore } from "./store.js";
 
 /** Key material for sessions: text (its UTF-8 bytes count) or bytes. */
@@ -42,7 +43,7 @@ export interface SessionOptions {
   readonly userKey?: string | undefined;
   /** A cookie per top-level site (CHIPS); needs `secure`. Default: `false`. */
   readonly partitioned?: boolean | undefined;
-  /** Whether a secret under 32 bytes throws. Default: when `NODE_ENV` is `"production"`. */
+  /** Whether a weak secret (under 32 bytes, repeating, published) throws. Default: when `NODE_ENV` is `"production"`. */
   readonly strict?: boolean | undefined;
 }
 
@@ -140,7 +141,7 @@ function readSecrets(fields: ConfigFields, isStrict: boolean): readonly Uint8Arr
   const given = fields.raw("secret");
   const list: readonly unknown[] = Array.isArray(given) ? given : [given];
   if (list.length === 0) fields.fail("CELLO_INVALID_VALUE", "secret", "is an empty list", mend);
-  return list.map((secret) => {
+  const secrets = list.map((secret) => {
     const bytes = secretBytes(secret);
     if (bytes === undefined) {
       const kind = secret === null ? "null" : Array.isArray(secret) ? "a list" : `a value of type ${typeof secret}`;
@@ -151,11 +152,22 @@ function readSecrets(fields: ConfigFields, isStrict: boolean): readonly Uint8Arr
       field: "secret",
       what: "a session secret",
       neededBytes: NEEDED_SECRET_BYTES,
-      actualBytes: bytes.length,
+      secret: bytes,
       isStrict,
     });
+    const found = keyMaterialIn(bytes);
+    if (found !== undefined) {
+      const own = 'make one with "npx cello secret"';
+      fields.fail("CELLO_INVALID_VALUE", "secret", `must be a secret of its own, got ${found}`, own);
+    }
     return bytes;
   });
+  refuseTwice(
+    fields,
+    "secret",
+    secrets.map((bytes) => Buffer.from(bytes).toString("latin1")),
+  );
+  return secrets;
 }
 
 function secretBytes(secret: unknown): Uint8Array | undefined {

@@ -4,6 +4,7 @@ import { App, Jwt, JwtConfig, MemorySessionStore, RateLimitConfig, Security, Ses
 import { describe, expect, it } from "vitest";
 
 const SECRET = "hide-me-hide-me-hide-me-hide-me-hide-me-hide-me";
+const OTHER = "hide-this-as-well-hide-this-as-well-hide-this-as-well";
 const bytes = Buffer.from(SECRET);
 const rsa = generateKeyPairSync("rsa", {
   modulusLength: 2048,
@@ -17,6 +18,7 @@ const ecJwk = ec.privateKey.export({ format: "jwk" });
 const spellings: readonly string[] = [
   SECRET,
   SECRET.slice(0, 16),
+  OTHER.slice(0, 16),
   bytes.toString("hex").slice(0, 32),
   bytes.toString("base64").slice(0, 24),
   bytes.toString("base64url").slice(0, 24),
@@ -31,7 +33,7 @@ const spellings: readonly string[] = [
 async function everything() {
   const app = new App();
   app.enableJwt({ secret: SECRET, cookieName: "token" });
-  app.enableSession({ secret: [SECRET, bytes], store: new MemorySessionStore() });
+  app.enableSession({ secret: [SECRET, OTHER], store: new MemorySessionStore() });
   app.enableSecurityHeaders();
   app.enableRateLimit(RateLimitConfig.tokenBucket({ requests: 5, window: 1 }));
   app.get("/", { auth: false }, (request) => {
@@ -45,13 +47,13 @@ async function everything() {
 const objects: readonly (readonly [string, () => unknown])[] = [
   ["a JwtConfig of text", () => new JwtConfig({ secret: SECRET })],
   ["a JwtConfig of bytes", () => new JwtConfig({ secret: bytes })],
-  ["a JwtConfig of several", () => new JwtConfig({ secret: [SECRET, bytes] })],
+  ["a JwtConfig of several", () => new JwtConfig({ secret: [SECRET, OTHER] })],
   ["a JwtConfig of a KeyObject", () => new JwtConfig({ secret: createSecretKey(bytes) })],
   ["a JwtConfig of an oct JWK", () => new JwtConfig({ secret: { kty: "oct", k: bytes.toString("base64url") } })],
   ["a JwtConfig of PEM", () => new JwtConfig({ secret: rsa.privateKey, algorithm: "RS256" })],
   ["a JwtConfig of a JWK", () => new JwtConfig({ secret: ecJwk, algorithm: "ES256" })],
   ["a SessionConfig of text", () => new SessionConfig({ secret: SECRET })],
-  ["a SessionConfig of several", () => new SessionConfig({ secret: [bytes, SECRET] })],
+  ["a SessionConfig of several", () => new SessionConfig({ secret: [bytes, OTHER] })],
   ["a Jwt", () => new Jwt({ secret: SECRET })],
   ["a Security", () => new Security({ jwt: { secret: SECRET }, session: { secret: SECRET } })],
   ["a SessionManager", () => new Security({ session: { secret: SECRET } }).sessions],
