@@ -1,3 +1,4 @@
+import type { Algorithm } from "./algorithms.js";
 import { decodeBase64url } from "./base64url.js";
 import type { JwsRejection } from "./errors.js";
 import { type JwsHeader, parseHeader } from "./header.js";
@@ -42,7 +43,8 @@ export class Verifier {
   /** Under other texts, as they were seen in verified tokens. */
   readonly #knownHeaders = new Map<string, KnownHeader>();
 
-  constructor(keys: readonly PreparedKey[]) {
+  /** @param algorithms those of the keys; given where there may be no key at all */
+  constructor(keys: readonly PreparedKey[], algorithms: readonly Algorithm[] = []) {
     this.#keys = keys;
     this.#keysWithoutId = keys.filter((key) => key.kid === undefined);
     const byId = new Map<string, PreparedKey[]>();
@@ -50,7 +52,7 @@ export class Verifier {
       if (key.kid !== undefined) byId.set(key.kid, [...(byId.get(key.kid) ?? []), key]);
     }
     this.#keysById = byId;
-    this.#algorithms = new Set(keys.map((key) => key.algorithm.name));
+    this.#algorithms = new Set([...keys.map((key) => key.algorithm), ...algorithms].map(({ name }) => name));
   }
 
   /**

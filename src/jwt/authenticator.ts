@@ -7,7 +7,7 @@ import { BearerSource } from "./bearer.js";
 import { hasRegisteredTypes, type JwtClaims } from "./claims.js";
 import { type Jwt, tokenVerifierOf } from "./jwt.js";
 import { readRoles, readScopes } from "./permissions.js";
-import { insufficientScope, type TokenRefusals, tokenRefusals } from "./refusals.js";
+import { insufficientScope, keysUnavailable, type TokenRefusals, tokenRefusals } from "./refusals.js";
 import type { TokenVerifier } from "./token-verifier.js";
 import { VerifiedTokens } from "./verified-tokens.js";
 
@@ -74,8 +74,6 @@ export class TokenAuthenticator implements TokenRefusals {
   readonly missing: Refusal;
   /** For a refused token, whatever the cause: 401. */
   readonly invalid: Refusal;
-  /** For the rejection `keys_unavailable`: 503. */
-  readonly unavailable: Refusal;
   /** For the rejection `revocations_unavailable`: 503. */
   readonly revocationsUnavailable: Refusal;
   readonly #jwt: Jwt<object>;
@@ -91,13 +89,17 @@ export class TokenAuthenticator implements TokenRefusals {
     const refusals = tokenRefusals(config);
     this.missing = refusals.missing;
     this.invalid = refusals.invalid;
-    this.unavailable = refusals.unavailable;
     this.revocationsUnavailable = refusals.revocationsUnavailable;
     this.#jwt = jwt;
     this.#events = events;
     this.#source = new BearerSource(config);
     this.#verifier = tokenVerifierOf(jwt);
     this.#remembered = config.cacheSize === 0 ? undefined : new VerifiedTokens(config.cacheSize);
+  }
+
+  /** For the rejection `keys_unavailable`: 503, and when to come back. */
+  get unavailable(): Refusal {
+    return keysUnavailable(this.#verifier.retryAfter);
   }
 
   /**

@@ -43,12 +43,20 @@ export interface JwtOptions {
   readonly maxTokenLength?: number | undefined;
   /** Where the keys are: the URL of a JWK Set, https (http for loopback hosts only). */
   readonly jwksUri?: string | undefined;
-  /** The JWK Set is fetched at most once in so many seconds. Default 30. */
+  /**
+   * How often the JWK Set is fetched for key ids that are not in it: three times at once, then once in so
+   * many seconds. After a failure the wait is a second, then longer, up to 30 and never over this. Default 30.
+   */
   readonly jwksCooldown?: number | undefined;
   /** How long one fetch of the JWK Set may take. Default 5. */
   readonly jwksTimeout?: number | undefined;
-  /** Keys older than this are fetched again beside the next request, so that withdrawn keys go. Default 600. */
+  /**
+   * Keys older than this are fetched again beside the next request, so that withdrawn keys go; sooner where
+   * the answer's `Cache-Control` says so, though not within `jwksCooldown`. Default 600.
+   */
   readonly jwksMaxAge?: number | undefined;
+  /** How long the last keys are used while the endpoint fails; not below `jwksMaxAge`. Default 86400. */
+  readonly jwksMaxStale?: number | undefined;
   /** Refuse tokens without `exp`. Default `true`. */
   readonly requireExpiration?: boolean | undefined;
   /** Refuse a weak secret (short, repeating, published) instead of warning. Default: whether `NODE_ENV` is `production`. */
@@ -83,6 +91,7 @@ const FIELDS = [
   "jwksCooldown",
   "jwksTimeout",
   "jwksMaxAge",
+  "jwksMaxStale",
   "requireExpiration",
   "strict",
   "typ",
@@ -125,6 +134,7 @@ export class JwtConfig {
   readonly jwksCooldown: number;
   readonly jwksTimeout: number;
   readonly jwksMaxAge: number;
+  readonly jwksMaxStale: number;
   readonly requireExpiration: boolean;
   readonly strict: boolean;
   readonly typ: string | undefined;
@@ -157,6 +167,7 @@ export class JwtConfig {
     this.jwksCooldown = fields.number("jwksCooldown", 30, { min: 0, max: 86_400, unit: "seconds" });
     this.jwksTimeout = fields.number("jwksTimeout", 5, { min: 0.001, max: 60, unit: "seconds" });
     this.jwksMaxAge = fields.number("jwksMaxAge", 600, { min: 1, max: 86_400, unit: "seconds" });
+    this.jwksMaxStale = readMaxStale(fields, this.jwksMaxAge);
     this.requireExpiration = fields.boolean("requireExpiration", true);
     this.strict = fields.boolean("strict", strictByDefault());
     this.typ = fields.string("typ", undefined);
@@ -219,7 +230,7 @@ function readHttpToken(fields: ConfigFields, field: string): string | undefined 
 function readJwksUri(fields: ConfigFields, algorithm: AlgorithmName): string | undefined {
   const text = fields.string("jwksUri", undefined);
   if (text === undefined) {
-    for (const field of ["jwksCooldown", "jwksTimeout", "jwksMaxAge"]) {
+    for (const field of ["jwksCooldown", "jwksTimeout", "jwksMaxAge", "jwksMaxStale"]) {
       if (fields.has(field)) fields.fail("CELLO_CONFLICT", field, "has no effect without jwksUri", "leave it out");
     }
     return undefined;
@@ -248,6 +259,19 @@ function readJwksUri(fields: ConfigFields, algorithm: AlgorithmName): string | u
     fields.fail("CELLO_INVALID_VALUE", "jwksUri", "contains credentials", "give a URL without user name and password");
   }
   return text;
+}
+
+function readMaxStale(fields: ConfigFields, maxAge: number): number {
+  const maxStale = fields.number("jwksMaxStale", 86_400, { min: 1, max: 2_592_000, unit: "seconds" });
+  if (maxStale < maxAge) {
+    fields.fail(
+      "CELLO_CONFLICT",
+      "jwksMaxStale",
+      "is less than jwksMaxAge",
+      "give at least jwksMaxAge, or leave it out",
+    );
+  }
+  return maxStale;
 }
 
 /** The parser has already made one form of every way to write an address: `127.1`, `0x7f.1`. */

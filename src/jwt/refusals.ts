@@ -7,8 +7,6 @@ export interface TokenRefusals {
   readonly missing: Refusal;
   /** A refused token, whatever the cause: 401. */
   readonly invalid: Refusal;
-  /** The keys at `jwksUri` have never been there: 503. */
-  readonly unavailable: Refusal;
   /** The shared list of revoked tokens may be out of date: 503. */
   readonly revocationsUnavailable: Refusal;
 }
@@ -25,13 +23,24 @@ export function tokenRefusals(config: JwtConfig): TokenRefusals {
       { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
       ["WWW-Authenticate", `${scheme} error="invalid_token"`],
     ),
-    unavailable: unavailable(Math.max(1, Math.ceil(config.jwksCooldown))),
     // The store is asked several times a second.
-    revocationsUnavailable: unavailable(1),
+    revocationsUnavailable: keysUnavailable(1),
   });
 }
 
-function unavailable(retryAfterSeconds: number): Refusal {
+const unavailableAnswers = new Map<number, Refusal>();
+
+/**
+ * The answer while keys or revocations are not to be had: 503. Each is made once: there are as many as the
+ * longest wait has seconds.
+ */
+export function keysUnavailable(retryAfterSeconds: number): Refusal {
+  const made = unavailableAnswers.get(retryAfterSeconds) ?? makeUnavailable(retryAfterSeconds);
+  unavailableAnswers.set(retryAfterSeconds, made);
+  return made;
+}
+
+function makeUnavailable(retryAfterSeconds: number): Refusal {
   return refusal(
     {
       type: "about:blank",

@@ -1,10 +1,11 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { EventHub } from "../events.js";
 import type { Exchange } from "../exchange.js";
 import { signCompact } from "../jws/index.js";
 import { TokenAuthenticator } from "./authenticator.js";
+import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { TokenError } from "./token-error.js";
 
@@ -25,6 +26,7 @@ const tokenOf = (key: KeyObject, kid?: string) =>
 const servers: Server[] = [];
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await Promise.all(
     servers.splice(0).map((server) => {
       server.closeAllConnections();
@@ -42,23 +44,29 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 /** An endpoint whose answer can be changed, and a Jwt that uses it. */
-async function setUp(options: { body?: string; jwksTimeout?: number } = {}) {
-  const endpoint = { body: options.body ?? setOf(jwkOf(one.publicKey, "one")), status: 200, headers: {}, fetches: 0 };
+async function setUp({ body, ...options }: Partial<JwtOptions> & { body?: string } = {}) {
+  const endpoint: { body: string; status: number; headers: Record<string, string>; fetches: number } = {
+    body: body ?? setOf(jwkOf(one.publicKey, "one")),
+    status: 200,
+    headers: {},
+    fetches: 0,
+  };
   const uri = await serve((_request, response) => {
     endpoint.fetches++;
     response.writeHead(endpoint.status, endpoint.headers).end(endpoint.body);
   });
-  return { endpoint, uri, ...jwtFor(uri, options.jwksTimeout) };
+  return { endpoint, uri, ...jwtFor(uri, options) };
 }
 
-function jwtFor(jwksUri: string, jwksTimeout?: number) {
+function jwtFor(jwksUri: string, options: Partial<JwtOptions> = {}) {
   const time = { seconds: NOW };
   const clock = { wallMs: () => time.seconds * 1000, monotonicMs: () => time.seconds * 1000 };
   const events = new EventHub();
   const told: string[] = [];
   events.on("store.error", ({ store, message }) => told.push(`${store}: ${message}`));
+  events.on("config.warning", ({ code }) => told.push(code));
   events.on("store.recovered", ({ store }) => told.push(`${store} recovered`));
-  const jwt = new Jwt({ jwksUri, algorithm: "ES256", jwksTimeout }, { clock, events });
+  const jwt = new Jwt({ jwksUri, algorithm: "ES256", ...options }, { clock, events });
   return { jwt, time, told, events };
 }
 
@@ -99,18 +107,36 @@ describe("keys at a jwksUri", () => {
     expect(endpoint.fetches).toBe(1);
   });
 
-  it("are fetched again for an unknown kid, at most once in a cool-down", async () => {
-    const { jwt, endpoint, time } = await setUp();
+  it("are fetched again for an unknown kid, also right after they were fetched", async () => {
+    const { jwt, endpoint } = await setUp();
     await outcome(jwt, tokenOf(one.privateKey, "one"));
     endpoint.body = setOf(jwkOf(one.publicKey, "one"), jwkOf(two.publicKey, "two"));
-    for (let number = 0; number < 20; number++) {
-      expect(await outcome(jwt, tokenOf(two.privateKey, `two-${number}`))).toBe("unknown_key");
-    }
-    expect(endpoint.fetches).toBe(1);
-    time.seconds += 30;
     expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("accepted");
-    expect(await outcome(jwt, tokenOf(two.privateKey, "three"))).toBe("unknown_key");
     expect(endpoint.fetches).toBe(2);
+  });
+
+  it("are fetched for invented kids three times, then once in a cool-down, however many ask", async () => {
+    const { jwt, endpoint, time } = await setUp({ jwksMaxAge: 3600 });
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    const invent = async (count: number) => {
+      for (let number = 0; number < count; number++) {
+        expect(await outcome(jwt, tokenOf(two.privateKey, `no-${number}`))).toBe("unknown_key");
+      }
+    };
+    await invent(50);
+    expect(endpoint.fetches).toBe(4);
+    for (let round = 1; round <= 3; round++) {
+      time.seconds += 29;
+      await invent(5);
+      expect(endpoint.fetches).toBe(3 + round);
+      time.seconds += 1;
+      await invent(5);
+      expect(endpoint.fetches).toBe(4 + round);
+    }
+    // A quiet time brings the burst back, and no more than that.
+    time.seconds += 900;
+    await invent(50);
+    expect(endpoint.fetches).toBe(10);
   });
 
   it("are fetched by one request at a time", async () => {
@@ -127,17 +153,130 @@ describe("keys at a jwksUri", () => {
     endpoint.status = 500;
     for (let number = 0; number < 3; number++) {
       time.seconds += 30;
-      expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("unknown_key");
+      // It may have been rotated in: who has it must not drop his login.
+      expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("keys_unavailable");
       expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+      expect(await outcome(jwt, tokenOf(two.privateKey, "one"))).toBe("signature");
     }
     expect(endpoint.fetches).toBe(4);
     endpoint.status = 200;
     time.seconds += 30;
-    await outcome(jwt, tokenOf(two.privateKey, "two"));
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("unknown_key");
     expect(told).toEqual([expect.stringMatching(/^jwks: /), "jwks recovered"]);
   });
 
-  it("are unavailable when they never were there, and are asked for again after the cool-down", async () => {
+  it("are asked for again a second after a failure, then less and less often", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const { jwt, endpoint, time } = await setUp();
+    endpoint.status = 500;
+    let fetches = 1;
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    for (const wait of [1, 2, 4, 8, 16, 30, 30]) {
+      time.seconds += wait - 0.25;
+      expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+      expect(endpoint.fetches).toBe(fetches);
+      time.seconds += 0.25;
+      expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+      expect(endpoint.fetches).toBe(++fetches);
+    }
+    time.seconds += 30;
+    endpoint.status = 200;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    // The next failure begins with a second again.
+    endpoint.status = 500;
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("keys_unavailable");
+    time.seconds += 1;
+    endpoint.body = setOf(jwkOf(two.publicKey, "two"));
+    endpoint.status = 200;
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("accepted");
+  });
+
+  it("never wait longer than was said, nor less than half of it", async () => {
+    for (const random of [0, 0.5, 0.999]) {
+      vi.spyOn(Math, "random").mockReturnValue(random);
+      const { jwt, endpoint, time } = await setUp();
+      endpoint.status = 500;
+      await outcome(jwt, tokenOf(one.privateKey, "one"));
+      time.seconds += 0.25;
+      await outcome(jwt, tokenOf(one.privateKey, "one"));
+      expect(endpoint.fetches).toBe(1);
+      time.seconds += 0.75;
+      await outcome(jwt, tokenOf(one.privateKey, "one"));
+      expect(endpoint.fetches).toBe(2);
+    }
+  });
+
+  it("are gone when the set is well-formed and empty, and that is told", async () => {
+    const { jwt, endpoint, time, told } = await setUp();
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    endpoint.body = setOf();
+    time.seconds += 600;
+    expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("unknown_key");
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("unknown_key");
+    expect(told).toEqual(["CELLO_JWKS_EMPTY"]);
+    endpoint.body = setOf(jwkOf(one.publicKey, "one"));
+    time.seconds += 30;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+  });
+
+  it.each([
+    ["jwksMaxStale", { jwksMaxStale: 700 }, 700],
+    ["a day, when nothing is said", {}, 86_400],
+  ])("are used while the endpoint fails, until %s", async (_, options, maxStale) => {
+    const { jwt, endpoint, time, told } = await setUp(options);
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    endpoint.status = 500;
+    time.seconds += maxStale - 0.25;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    // The fetch beside the request.
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    time.seconds += 0.25;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
+    expect(told).toEqual([
+      expect.stringMatching(/^jwks: /),
+      "jwks: the keys are older than jwksMaxStale and not used any more",
+    ]);
+    endpoint.status = 200;
+    time.seconds += 2;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    expect(told.at(-1)).toBe("jwks recovered");
+  });
+
+  it("that nobody used for longer than jwksMaxStale are fetched before they are used again", async () => {
+    const { jwt, endpoint, time } = await setUp();
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    endpoint.body = setOf(jwkOf(two.publicKey, "two"));
+    time.seconds += 86_400;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("unknown_key");
+  });
+
+  it.each<[string, Record<string, string>, number]>([
+    ["the answer says less than jwksMaxAge", { "cache-control": "public, max-age=60" }, 60],
+    ["the answer says more", { "cache-control": "max-age=86400" }, 600],
+    ["a part of it has passed in caches", { "cache-control": "max-age=300", age: "200" }, 100],
+    ["the answer may not be kept", { "cache-control": "no-store" }, 30],
+    ["the answer is old at once", { "cache-control": "max-age=0, must-revalidate" }, 30],
+    ["the answer says nothing that can be read", { "cache-control": "max-age=soon" }, 600],
+  ])("are old by Cache-Control, within bounds: %s", async (_, headers, seconds) => {
+    const { jwt, endpoint, time } = await setUp();
+    endpoint.headers = headers;
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    time.seconds += seconds - 0.25;
+    await outcome(jwt, tokenOf(one.privateKey, "one"));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(endpoint.fetches).toBe(1);
+    time.seconds += 0.25;
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("accepted");
+    await vi.waitFor(() => expect(endpoint.fetches).toBe(2));
+  });
+
+  it("may share a kid: each is tried", async () => {
+    const { jwt } = await setUp({ body: setOf(jwkOf(one.publicKey, "k"), jwkOf(two.publicKey, "k")) });
+    expect(await outcome(jwt, tokenOf(one.privateKey, "k"))).toBe("accepted");
+    expect(await outcome(jwt, tokenOf(two.privateKey, "k"))).toBe("accepted");
+  });
+
+  it("are unavailable when they never were there, and are asked for again", async () => {
     const { jwt, endpoint, time, told } = await setUp();
     endpoint.status = 503;
     for (let number = 0; number < 3; number++) {
@@ -159,7 +298,8 @@ describe("keys at a jwksUri", () => {
     expect(jwt.verify(token)).toBeDefined();
     expect(await outcome(jwt, tokenOf(two.privateKey, "two"))).toBe("accepted");
     expect(await outcome(jwt, token)).toBe("unknown_key");
-    expect(endpoint.fetches).toBe(2);
+    // The last is for the kid that is not there any more.
+    expect(endpoint.fetches).toBe(3);
   });
 
   it.each<[string, { body?: string; status?: number; headers?: Record<string, string> }]>([
@@ -169,19 +309,28 @@ describe("keys at a jwksUri", () => {
     ["an answer that is not JSON", { body: "<html>" }],
     ["an answer that is no JWK Set", { body: "[]" }],
     ["keys that are no list", { body: '{"keys":{}}' }],
-    ["an empty set", { body: setOf() }],
-    [
-      "a set without a fit key",
-      { body: setOf(jwkOf(rsa.publicKey, "one"), { kty: "oct", k: "AAAA", kid: "one" }, {}) },
-    ],
-    ["a key for encryption", { body: setOf(jwkOf(one.publicKey, "one", { use: "enc" })) }],
-    ["a key for another algorithm", { body: setOf(jwkOf(one.publicKey, "one", { alg: "ES384" })) }],
+    ["a set with an entry that is no key", { body: '{"keys":[null]}' }],
+    ["a set that is cut off", { body: setOf(jwkOf(one.publicKey, "one")).slice(0, -1) }],
   ])("are refused: %s", async (_, answer) => {
     const { jwt, endpoint, told } = await setUp();
     Object.assign(endpoint, answer);
     expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
     expect(endpoint.fetches).toBe(1);
     expect(told).toHaveLength(1);
+  });
+
+  it.each<[string, object[]]>([
+    ["an empty set", []],
+    ["a set without a fit key", [jwkOf(rsa.publicKey, "one"), { kty: "oct", k: "AAAA", kid: "one" }, {}]],
+    ["a key for encryption", [jwkOf(one.publicKey, "one", { use: "enc" })]],
+    ["a key for another algorithm", [jwkOf(one.publicKey, "one", { alg: "ES384" })]],
+    ["a key for other operations", [jwkOf(one.publicKey, "one", { key_ops: ["deriveKey"] })]],
+    ["a key whose kid is a number", [jwkOf(one.publicKey, undefined, { kid: 1 })]],
+  ])("are not there, and the answer is one: %s", async (_, keys) => {
+    const { jwt, endpoint, told } = await setUp({ body: setOf(...keys) });
+    expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("unknown_key");
+    expect(told).toEqual(["CELLO_JWKS_EMPTY"]);
+    expect(endpoint.fetches).toBe(1);
   });
 
   it("are found among keys that do not fit, with and without kid", async () => {
@@ -198,7 +347,7 @@ describe("keys at a jwksUri", () => {
       await serve((_request, response) => {
         response.writeHead(200).write('{"keys":[');
       }),
-      0.05,
+      { jwksTimeout: 0.05 },
     );
     expect(await outcome(jwt, tokenOf(one.privateKey, "one"))).toBe("keys_unavailable");
     expect(told).toHaveLength(1);
@@ -224,7 +373,7 @@ describe("TokenAuthenticator with a jwksUri", () => {
     endpoint.body = setOf(jwkOf(two.publicKey, "two"));
     time.seconds += 30;
     expect(await authenticator.authenticate(exchangeOf(tokenOf(two.privateKey, "two")))).toMatchObject({ claims: {} });
-    for (let number = 0; number < 3; number++) expect(authenticator.authenticate(first)).toBe("unknown_key");
+    for (let number = 0; number < 3; number++) expect(await authenticator.authenticate(first)).toBe("unknown_key");
   });
 
   it("gives keys_unavailable at once while the cool-down lasts", async () => {

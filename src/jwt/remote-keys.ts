@@ -1,4 +1,4 @@
-import type { JWK, RemoteJWKSetOptions } from "jose";
+import type { JWK } from "jose";
 import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { ALGORITHMS, type Algorithm } from "../jws/algorithms.js";
@@ -7,25 +7,18 @@ import { publicPartOf } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
 import { Verifier } from "../jws/verifier.js";
 import type { JwtConfig } from "./config.js";
-
-/** A JWK Set that is longer, in bytes, is refused. */
-const MAX_SET_BYTES = 1_048_576;
+import { FetchSchedule } from "./fetch-schedule.js";
+import { type FetchedKeySet, type KeySetSource, openKeySetSource } from "./key-set-source.js";
 
 /** Only so many keys of a set are used, the first ones. */
 const MAX_KEYS = 100;
 
-/** A JWK Set as jose hands it out. */
-interface KeySource {
-  reload(): Promise<void>;
-  jwks(): { readonly keys: readonly JWK[] } | undefined;
-}
-
 /**
  * The keys of a JWK Set at a URL (RFC 7517 section 5), fetched with jose and verified with here.
  *
- * One fetch is under way at a time, and a new one begins no sooner than a cool-down after the last
- * began: tokens with invented key ids cannot make the server hammer the endpoint. When the endpoint
- * is down the last good set stays in use.
+ * One fetch is under way at a time; `FetchSchedule` says when one may begin. A well-formed set is an
+ * answer, also an empty one: keys that are not in it are not accepted any more. While the endpoint fails
+ * the last set stays in use, up to `jwksMaxStale`.
  */
 export class RemoteKeys {
   readonly #uri: URL;
@@ -33,14 +26,16 @@ export class RemoteKeys {
   readonly #cooldownMs: number;
   readonly #timeoutMs: number;
   readonly #maxAgeMs: number;
+  readonly #maxStaleMs: number;
   readonly #clock: Clock;
   readonly #events: EventHub;
-  #source: KeySource | undefined;
+  readonly #schedule: FetchSchedule;
+  #source: KeySetSource | undefined;
   #verifier: Verifier | undefined;
   #inFlight: Promise<void> | undefined;
-  #startedMs = Number.NEGATIVE_INFINITY;
   #loadedMs = Number.NEGATIVE_INFINITY;
-  #isFailing = false;
+  #freshForMs: number;
+  #isEmpty = false;
 
   /** @param uri the checked `jwksUri` of the configuration */
   constructor(config: JwtConfig, uri: string, clock: Clock, events: EventHub) {
@@ -49,27 +44,45 @@ export class RemoteKeys {
     this.#cooldownMs = config.jwksCooldown * 1000;
     this.#timeoutMs = Math.ceil(config.jwksTimeout * 1000);
     this.#maxAgeMs = config.jwksMaxAge * 1000;
+    this.#maxStaleMs = config.jwksMaxStale * 1000;
+    this.#freshForMs = this.#maxAgeMs;
     this.#clock = clock;
     this.#events = events;
+    this.#schedule = new FetchSchedule(this.#cooldownMs, clock);
   }
 
-  /** Verifies with the last good set; another object after each change. `undefined` before the first. */
+  /** Verifies with the last good set; another object after each change. `undefined` when there is none. */
   get verifier(): Verifier | undefined {
-    if (this.#verifier !== undefined && this.#clock.monotonicMs() - this.#loadedMs >= this.#maxAgeMs) this.refresh();
+    if (this.#verifier === undefined) return undefined;
+    const age = this.#clock.monotonicMs() - this.#loadedMs;
+    if (age >= this.#maxStaleMs) this.#giveUp();
+    else if (age >= this.#freshForMs && this.#schedule.mayFetch) this.#fetch();
     return this.#verifier;
   }
 
+  /** Whether a key that is not here may be in the set all the same, because the last fetch failed. */
+  get isFailing(): boolean {
+    return this.#schedule.isFailing;
+  }
+
+  /** How long a client should wait when keys are missing, in seconds. */
+  get retryAfter(): number {
+    return this.#schedule.retryAfter;
+  }
+
   /**
-   * Fetches the set, or joins the fetch that is under way.
+   * Fetches the set for a token whose key is not here, or joins the fetch that is under way.
    *
-   * @returns a promise that never rejects; `undefined` while the cool-down lasts
+   * @returns a promise that never rejects; `undefined` when it is too soon
    */
   refresh(): Promise<void> | undefined {
     if (this.#inFlight !== undefined) return this.#inFlight;
-    const now = this.#clock.monotonicMs();
-    if (now - this.#startedMs < this.#cooldownMs) return undefined;
-    this.#startedMs = now;
-    this.#inFlight = this.#load().finally(() => {
+    const may = this.#verifier === undefined ? this.#schedule.mayFetch : this.#schedule.takeForUnknownKey();
+    return may ? this.#fetch() : undefined;
+  }
+
+  #fetch(): Promise<void> {
+    this.#inFlight ??= this.#load().finally(() => {
       this.#inFlight = undefined;
     });
     return this.#inFlight;
@@ -77,53 +90,48 @@ export class RemoteKeys {
 
   async #load(): Promise<void> {
     try {
-      this.#source ??= await openSource(this.#uri, this.#timeoutMs);
-      await this.#source.reload();
-      const keys = usableKeys(this.#source.jwks()?.keys ?? [], this.#algorithm);
-      if (keys.length === 0) throw new Error(`the JWK Set has no key for ${this.#algorithm.name}`);
-      this.#verifier = new Verifier(keys).prepareUsualHeaders();
-      this.#loadedMs = this.#clock.monotonicMs();
-      this.#report(undefined);
+      this.#source ??= await openKeySetSource(this.#uri, this.#timeoutMs);
+      this.#accept(await this.#source());
     } catch (error) {
-      this.#report(error instanceof Error ? error.message : String(error));
+      const wasFailing = this.#schedule.isFailing;
+      this.#schedule.failed();
+      // Changes of state only: a failing endpoint is one event, not one for each try.
+      if (!wasFailing) this.#reportError(error instanceof Error ? error.message : String(error));
     }
   }
 
-  /** Tells of changes of state only: a failing endpoint is one event, not one for each try. */
-  #report(failure: string | undefined): void {
-    const wasFailing = this.#isFailing;
-    this.#isFailing = failure !== undefined;
-    if (failure !== undefined && !wasFailing) this.#events.emit("store.error", { store: "jwks", message: failure });
-    if (failure === undefined && wasFailing) this.#events.emit("store.recovered", { store: "jwks" });
+  #accept({ keys, maxAge }: FetchedKeySet): void {
+    const usable = usableKeys(keys, this.#algorithm);
+    this.#verifier = new Verifier(usable, [this.#algorithm]).prepareUsualHeaders();
+    this.#loadedMs = this.#clock.monotonicMs();
+    // The issuer may ask for less than jwksMaxAge, though not for a fetch with every request.
+    const wished = maxAge === undefined ? this.#maxAgeMs : maxAge * 1000;
+    this.#freshForMs = Math.min(this.#maxAgeMs, Math.max(this.#cooldownMs, wished));
+    const wasFailing = this.#schedule.isFailing;
+    this.#schedule.succeeded();
+    if (wasFailing) this.#events.emit("store.recovered", { store: "jwks" });
+    this.#reportEmpty(usable.length === 0);
   }
-}
 
-/** jose is loaded here, at the first fetch: most applications have no remote keys. */
-async function openSource(uri: URL, timeoutMs: number): Promise<KeySource> {
-  const { createRemoteJWKSet, customFetch } = await import("jose");
-  const options: RemoteJWKSetOptions = {
-    timeoutDuration: timeoutMs,
-    [customFetch]: (url: string, request: RequestInit) => fetchBounded(url, request),
-  };
-  return createRemoteJWKSet(uri, options);
-}
+  /** Keys that may have been withdrawn long ago are not used any more. */
+  #giveUp(): void {
+    this.#verifier = undefined;
+    this.#reportError("the keys are older than jwksMaxStale and not used any more");
+  }
 
-/** Redirects are not followed, and the answer is read only up to its limit. */
-async function fetchBounded(url: string, request: RequestInit): Promise<Response> {
-  const response = await fetch(url, { ...request, redirect: "manual" });
-  if (response.status !== 200) {
-    await response.body?.cancel();
-    return new Response(null, { status: 502 });
+  #reportError(message: string): void {
+    this.#events.emit("store.error", { store: "jwks", message });
   }
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength;
-    // Leaving the loop cancels the rest of the body.
-    if (bytes > MAX_SET_BYTES) throw new Error(`the JWK Set is longer than ${MAX_SET_BYTES} bytes`);
-    chunks.push(chunk);
+
+  #reportEmpty(isEmpty: boolean): void {
+    if (isEmpty && !this.#isEmpty) {
+      this.#events.emit("config.warning", {
+        code: "CELLO_JWKS_EMPTY",
+        message: `the JWK Set at jwksUri has no key for ${this.#algorithm.name}, so that no token is accepted`,
+      });
+    }
+    this.#isEmpty = isEmpty;
   }
-  return new Response(Buffer.concat(chunks), { status: 200 });
 }
 
 /** Keys of other types and uses stand in many sets: they are skipped (RFC 7517 section 5). */

@@ -56,6 +56,8 @@ export class TokenVerifier {
     const keys = this.keys;
     if (keys === undefined) return "keys_unavailable";
     const jws = keys.verify(token);
+    // While the set cannot be had, nobody knows whether it has this key: the token may be good.
+    if (jws === "unknown_key" && this.#remoteKeys?.isFailing === true) return "keys_unavailable";
     if (typeof jws === "string") return jws;
     const { typ } = jws.header;
     if (this.#type !== undefined && (typ === undefined || mediaType(typ) !== this.#type)) return "type";
@@ -76,6 +78,11 @@ export class TokenVerifier {
     if (newKeys === undefined) return outcome;
     await newKeys;
     return this.check(token);
+  }
+
+  /** How long a client should wait when `check` says `keys_unavailable`, in whole seconds from 1. */
+  get retryAfter(): number {
+    return this.#remoteKeys?.retryAfter ?? 1;
   }
 
   /** A fetch of remote keys that is worth waiting for, seen from the outcome of `check`. */
