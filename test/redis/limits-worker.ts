@@ -29,6 +29,8 @@ export interface WorkerResult {
   readonly lastAskedMs: Float64Array;
   readonly beganMs: number;
   readonly endedMs: number;
+  /** The longest time between two bursts, in milliseconds: the machine or Redis had no time for this process. */
+  readonly longestPauseMs: number;
   readonly cpuMs: number;
 }
 
@@ -54,7 +56,10 @@ async function load(task: WorkerTask): Promise<void> {
   let [asked, failed, underWay] = [0, 0, 0];
   const beganMs = nowMs();
   const endMs = beganMs + task.loadMs;
+  let [burstAtMs, longestPauseMs] = [beganMs, 0];
   while (nowMs() < endMs) {
+    longestPauseMs = Math.max(longestPauseMs, nowMs() - burstAtMs);
+    burstAtMs = nowMs();
     for (let index = 0; index < BURST; index++) {
       const choice = Math.floor(Math.random() * policies.length);
       const key = Math.floor(Math.random() * task.keys);
@@ -94,6 +99,7 @@ async function load(task: WorkerTask): Promise<void> {
     lastAskedMs,
     beganMs,
     endedMs,
+    longestPauseMs,
     cpuMs: (user + system) / 1000,
   };
   process.send?.(result, () => process.disconnect());
