@@ -59,7 +59,15 @@ export class AdaptiveBuckets implements KeyedLimit {
     this.#time = new Ticks(clock, policy.windowMs, MOST_WINDOW_UNITS / policy.requests);
     this.#baseToken = this.#time.fromMs(policy.windowMs);
     this.#window = this.#baseToken * policy.requests;
-    this.#table = new KeyTable(2, policy.maxKeys);
+    const most = 2 * (this.#window - this.#baseToken + 1);
+    this.#table = new KeyTable(2, policy.maxKeys, {
+      // While the limit is reduced, whoever is new owes a window: what the unreduced limit has against a key counts too.
+      useOf: (lanes, _words, index) => {
+        const now = this.#time.now * policy.requests;
+        const debt = Math.max(0, (lanes[index] ?? 0) - now);
+        return (debt + Math.max(0, (lanes[index + 1] ?? 0) - now)) / most;
+      },
+    });
   }
 
   get byteLength(): number {

@@ -46,7 +46,7 @@ export interface CommonRateLimitOptions {
   readonly dryRun?: boolean | undefined;
   /** While the store fails: count in memory, admit all, or refuse all with 503. Default: `"local"`. */
   readonly onStoreError?: OnStoreError | undefined;
-  /** Keys kept in memory; of more, those that will be full again soonest are forgotten. Default: a million. */
+  /** Keys kept in memory; of more, those that used least are forgotten, blocked ones last. Default: a million. */
   readonly maxKeys?: number | undefined;
 }
 

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { KeyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
-import { selectSoonest } from "./soonest.js";
 
 const hasher = new KeyHasher(Buffer.from("01234567"));
 
@@ -108,10 +107,10 @@ describe("KeyTable", () => {
     );
   });
 
-  it("keeps at most maxKeys and forgets exactly those that are full again soonest", () => {
+  it("keeps at most maxKeys, and of so few keys forgets exactly those that are full again soonest", () => {
     fc.assert(
       fc.property(
-        fc.integer({ min: 1, max: 100 }),
+        fc.integer({ min: 1, max: 64 }),
         fc.array(
           fc.record({ key: fc.nat(400), span: fc.integer({ min: 60, max: 90 }), step: fc.constantFrom(0, 0, 0, 1) }),
           {
@@ -171,9 +170,11 @@ describe("KeyTable", () => {
 
   it("tells its user of each key that it drops, once", () => {
     const dropped: number[] = [];
-    const table = new KeyTable(2, 1000, (words, word) => {
-      if (words[word] !== 0) dropped.push(words[word] ?? 0);
-      words[word] = 0;
+    const table = new KeyTable(2, 1000, {
+      onDrop: (words, word) => {
+        if (words[word] !== 0) dropped.push(words[word] ?? 0);
+        words[word] = 0;
+      },
     });
     for (let index = 1; index <= 900; index++) {
       write(table, `k${index}`, index, index + 10);
@@ -183,27 +184,43 @@ describe("KeyTable", () => {
     for (let index = 1; index <= 9000; index++) write(table, `x${index}`, 5000 + index, 5001 + index);
     expect(dropped.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 900 }, (_, index) => index + 1));
   });
-});
 
-describe("selectSoonest", () => {
-  it("finds what sorting finds", () => {
-    const times = fc.array(fc.oneof(fc.nat(20), fc.nat(2 ** 31), fc.maxSafeNat()), { minLength: 1, maxLength: 60 });
-    fc.assert(
-      fc.property(times, fc.nat(60), fc.nat(10), (list, kept, past) => {
-        const lanes = new Float64Array(list.length * 2);
-        for (const [index, time] of list.entries()) lanes[index * 2 + 1] = time;
-        const live = list.filter((time) => time > past).toSorted((a, b) => a - b);
-        const found = selectSoonest([{ slots: list.length, lanes }], 2, past, kept);
-        expect(found.live).toBe(live.length);
-        const going = live.length - kept;
-        if (going <= 0) {
-          expect(found.ties).toBe(0);
-          return;
-        }
-        expect(found.cutoff).toBe(live[going - 1]);
-        expect(live.filter((time) => time < found.cutoff).length + found.ties).toBe(going);
-      }),
-      { numRuns: 500 },
-    );
+  it("forgets those first that used least, of many keys too, and blocked ones only where all are", () => {
+    const keys = 20_000;
+    const table = new KeyTable(1, keys, {
+      useOf: (lanes, _words, index, now) => ((lanes[index] ?? 0) - now) / 1000,
+    });
+    // Nine of ten are blocked, some have used half, and the others little.
+    const spanOf = (index: number) => (index % 10 > 0 ? 1000 + (index % 7) : index % 20 === 0 ? 500 : 10);
+    for (let index = 0; index < keys; index++) write(table, `k${index}`, 1, 1 + spanOf(index));
+    for (let index = 0; index < 900; index++) write(table, `flood${index}`, 1, 1 + 20);
+    const left = (span: (index: number) => boolean) =>
+      Array.from({ length: keys }, (_, index) => index).filter(
+        (index) => span(index) && read(table, `k${index}`, 1) > 0,
+      );
+    expect(left((index) => index % 10 > 0)).toHaveLength((keys / 10) * 9);
+    expect(left((index) => index % 20 === 0).length).toBeGreaterThan(keys / 20 - 200);
+    expect(left((index) => index % 20 === 10).length).toBeLessThan(keys / 20 - 300);
+    expect(table.liveAtMost).toBeLessThanOrEqual(keys);
+    for (let index = 0; index < 3000; index++) write(table, `blocked${index}`, 1, 1 + 2000);
+    expect(table.liveAtMost).toBeLessThanOrEqual(keys);
+    expect(left((index) => index % 10 > 0).length).toBeLessThan((keys / 10) * 9);
+  });
+
+  it("counts live keys to the unit once the hand has passed all of them", () => {
+    const table = new KeyTable(1, 100);
+    let now = 1;
+    for (let round = 0; round < 50; round++) {
+      for (let index = 0; index < 90; index++) write(table, `r${round % 2} ${index}`, now, now + 5);
+      for (let index = 0; index < 20; index++) {
+        const at = locate(table, `r${round % 2} ${index}`);
+        if (at !== -1) table.release(at);
+      }
+      now += 6;
+      // Nobody has to go while there is room: those that are past make it.
+      for (let index = 0; index < 100; index++) write(table, `x${round} ${index}`, now, now + 3);
+      for (let index = 0; index < 100; index++) expect(read(table, `x${round} ${index}`, now)).toBe(now + 3);
+      now += 4;
+    }
   });
 });

@@ -1,10 +1,14 @@
-import { selectSoonest } from "./soonest.js";
-
 /** Tables that a big table is made of: each grows by itself, so that no request waits for all. */
 const SEGMENTS = 64;
 const SEGMENT_SHIFT = 26;
 const FEWEST_SLOTS = 8;
 const TO_UNIT = 2 ** -32;
+/** Live keys among which those are sought that must go, and how many of them go: the sixteenth part. */
+const LOOKED_AT = 64;
+const FORGOTTEN = LOOKED_AT / 16;
+/** Slots that are looked at for a key that is not blocked, where the first ones all are. */
+const MOST_LOOKED_AT = 1024;
+const SMALLEST = 2 ** -53;
 
 /** How full a segment may be, and how full it is after it was rebuilt. */
 interface Load {
@@ -17,6 +21,17 @@ const LOADS: Readonly<Record<1 | 2, Load>> = {
   1: { most: 0.75, rebuilt: 0.5 },
   2: { most: 0.8, rebuilt: 0.66 },
 };
+
+/** What a limit tells of its slots. */
+export interface SlotRules {
+  /**
+   * How much of its quota a live key has used: those that used least are forgotten first. From 1 on the
+   * key is blocked. Default: by the time at which it is full again.
+   */
+  readonly useOf?: (lanes: Float64Array, words: Int32Array, index: number, now: number) => number;
+  /** Called with a slot of two doubles whose key is past, before the slot is left out. */
+  readonly onDrop?: (words: Int32Array, wordIndex: number) => void;
+}
 
 /** One open-addressing table with linear probing. A slot is a fingerprint and one or two numbers. */
 class Segment {
@@ -32,8 +47,12 @@ class Segment {
  *
  * A slot holds the fingerprint (8 bytes), the time at which the key is full again (a double), and
  * for `width` 2 another double. A key that is full again equals one that was never seen, so nothing
- * is deleted: such slots are left out when their segment is rebuilt for lack of room. At `maxKeys`
- * live keys, the sixteenth that will be full again soonest is forgotten.
+ * is deleted: such slots are left out when their segment is rebuilt for lack of room.
+ *
+ * At `maxKeys` live keys a hand goes on through the table, 64 live keys at a time, and of these the
+ * sixteenth part that used least is forgotten; one that is blocked only where all are, of 1024. Keys lie
+ * in the order of a keyed hash, so that these are a sample that nobody outside can choose, and no request
+ * waits for a look at the whole table.
  *
  * `locate` and `claim` leave the segment's arrays in `lanes` and `words` and return the index of the
  * slot's first double, or -1; the slot's 32-bit words begin at twice that index, minus two.
@@ -44,18 +63,28 @@ export class KeyTable {
   readonly #stride: number;
   readonly #load: Load;
   readonly #segments: readonly Segment[];
+  readonly #useOf: NonNullable<SlotRules["useOf"]>;
+  readonly #onDrop: SlotRules["onDrop"];
   #liveAtMost = 0;
+  /** Where the hand stands. */
+  #handSegment = 0;
+  #handSlot = 0;
+  /** Of the live keys that the hand looks at, those that used least, in this order. */
+  readonly #leastUse = new Float64Array(FORGOTTEN);
+  readonly #leastAt = new Int32Array(FORGOTTEN);
+  readonly #leastSegment = new Int32Array(FORGOTTEN);
 
   /**
    * @param width doubles a slot
    * @param maxKeys live keys that are kept at most
-   * @param onDrop called with a slot of two doubles whose key is past, before the slot is left out
    */
   constructor(
     width: 1 | 2,
     readonly maxKeys: number,
-    readonly onDrop?: (words: Int32Array, wordIndex: number) => void,
+    { useOf = byTime, onDrop }: SlotRules = {},
   ) {
+    this.#useOf = useOf;
+    this.#onDrop = onDrop;
     this.#stride = width + 1;
     this.#load = LOADS[width];
     this.#segments = Array.from({ length: SEGMENTS }, () => new Segment());
@@ -64,7 +93,10 @@ export class KeyTable {
     this.words = first.words;
   }
 
-  /** Live keys, counted at most too high: those that became full again since are found out later. */
+  /**
+   * Live keys, counted at most too high: those that became full again since are found out later. A time
+   * other than 0 is counted.
+   */
   get liveAtMost(): number {
     return this.#liveAtMost;
   }
@@ -97,13 +129,14 @@ export class KeyTable {
    * @param now times at or before this are past
    */
   claim(high: number, low: number, now: number): number {
-    if (this.#liveAtMost >= this.maxKeys) this.#forgetSoonest(now);
-    this.#liveAtMost++;
+    if (this.#liveAtMost >= this.maxKeys) this.#makeRoom(now);
     const known = this.locate(high, low);
     if (known !== -1) {
       this.#clear(known);
+      this.#liveAtMost++;
       return known;
     }
+    this.#liveAtMost++;
     const segment = this.#segmentOf(high);
     if (segment.used >= segment.mostUsed) this.#rebuild(segment, now);
     segment.used++;
@@ -123,7 +156,9 @@ export class KeyTable {
       for (let slot = 0; slot < slots; slot++) {
         for (let lane = slot * this.#stride + 1; lane < (slot + 1) * this.#stride; lane++) {
           // With a second double that is no time, the caller moves by what leaves its words alone.
-          if (lane === slot * this.#stride + 1 || this.onDrop === undefined) lanes[lane] = (lanes[lane] ?? 0) - by;
+          if (lane > slot * this.#stride + 1 && this.#onDrop !== undefined) continue;
+          const time = lanes[lane] ?? 0;
+          if (time !== 0) lanes[lane] = time - by || -1;
         }
       }
     }
@@ -131,34 +166,86 @@ export class KeyTable {
 
   #clear(index: number): void {
     const { lanes, words } = this;
-    if (this.onDrop !== undefined) this.onDrop(words, (index + 1) * 2);
+    if (lanes[index] !== 0) this.#liveAtMost--;
+    if (this.#onDrop !== undefined) this.#onDrop(words, (index + 1) * 2);
     for (let lane = index; lane < index + this.#stride - 1; lane++) lanes[lane] = 0;
   }
 
   #segmentOf(high: number): Segment {
-    const segment = this.#segments[high >>> SEGMENT_SHIFT];
+    return this.#segmentAt(high >>> SEGMENT_SHIFT);
+  }
+
+  #segmentAt(place: number): Segment {
+    const segment = this.#segments[place];
     if (segment === undefined) throw new RangeError("a fingerprint has 32 bits");
     return segment;
   }
 
-  /** Forgets the sixteenth of the live keys that will be full again soonest. */
-  #forgetSoonest(now: number): void {
-    const kept = this.maxKeys - Math.max(1, Math.floor(this.maxKeys / 16));
-    const soonest = selectSoonest(this.#segments, this.#stride, now, kept);
-    this.#liveAtMost = Math.min(soonest.live, kept);
-    // Of the keys with the very time of the cutoff only so many go as have to.
-    let ties = soonest.ties;
-    if (ties === 0) return;
-    for (const { slots, lanes, words } of this.#segments) {
-      this.lanes = lanes;
-      this.words = words;
-      for (let index = 1; index < slots * this.#stride; index += this.#stride) {
-        const time = lanes[index] ?? 0;
-        if (time <= now || time > soonest.cutoff) continue;
-        if (time < soonest.cutoff) this.#clear(index);
-        else if (ties-- > 0) this.#clear(index);
+  /** Frees the slots of past keys that the hand meets, or else those of the live ones that used least. */
+  #makeRoom(now: number): void {
+    let looked = 0;
+    let found = 0;
+    let freed = 0;
+    const slots = this.#segments.reduce((sum, segment) => sum + segment.slots, 0);
+    for (let step = 0; step < slots && freed < FORGOTTEN && !this.#hasSeenEnough(looked, step); step++) {
+      const segment = this.#advance();
+      const index = this.#handSlot * this.#stride + 1;
+      const time = segment.lanes[index] ?? 0;
+      if (time > now) {
+        looked++;
+        found = this.#note(this.#useOf(segment.lanes, segment.words, index, now), index, found);
+      } else if (time !== 0) {
+        this.#open(segment);
+        this.#clear(index);
+        freed++;
       }
     }
+    if (freed > 0) return;
+    const going = Math.min(found, Math.max(1, Math.floor(looked / 16)));
+    for (let place = 0; place < going; place++) {
+      // Blocked keys go only where the first, that is every key that was looked at, is blocked.
+      if ((this.#leastUse[place] ?? 0) >= 1 && (this.#leastUse[0] ?? 0) < 1) return;
+      this.#open(this.#segments[this.#leastSegment[place] ?? 0]);
+      this.#clear(this.#leastAt[place] ?? 0);
+    }
+  }
+
+  #hasSeenEnough(looked: number, step: number): boolean {
+    return looked >= LOOKED_AT && ((this.#leastUse[0] ?? 0) < 1 || step >= MOST_LOOKED_AT);
+  }
+
+  /** Moves the hand to the next slot; there is one. */
+  #advance(): Segment {
+    let segment = this.#segmentAt(this.#handSegment);
+    this.#handSlot++;
+    while (this.#handSlot >= segment.slots) {
+      this.#handSlot = 0;
+      this.#handSegment = (this.#handSegment + 1) % SEGMENTS;
+      segment = this.#segmentAt(this.#handSegment);
+      if (segment.slots > 0) break;
+    }
+    return segment;
+  }
+
+  /** Keeps a key under the hand if it is among those that used least; returns how many are kept. */
+  #note(use: number, index: number, found: number): number {
+    if (found === FORGOTTEN && use >= (this.#leastUse[FORGOTTEN - 1] ?? 0)) return found;
+    let place = Math.min(found, FORGOTTEN - 1);
+    for (; place > 0 && (this.#leastUse[place - 1] ?? 0) > use; place--) {
+      this.#leastUse[place] = this.#leastUse[place - 1] ?? 0;
+      this.#leastAt[place] = this.#leastAt[place - 1] ?? 0;
+      this.#leastSegment[place] = this.#leastSegment[place - 1] ?? 0;
+    }
+    this.#leastUse[place] = use;
+    this.#leastAt[place] = index;
+    this.#leastSegment[place] = this.#handSegment;
+    return Math.min(found + 1, FORGOTTEN);
+  }
+
+  #open(segment: Segment | undefined): void {
+    if (segment === undefined) return;
+    this.lanes = segment.lanes;
+    this.words = segment.words;
   }
 
   /** Copies the live keys of a segment into one of fitting size. */
@@ -169,8 +256,12 @@ export class KeyTable {
     for (let slot = 0; slot < slots; slot++) {
       const base = slot * stride;
       if (words[base * 2] === 0) continue;
-      if ((lanes[base + 1] ?? 0) > past) live++;
-      else this.onDrop?.(words, (base + 2) * 2);
+      const time = lanes[base + 1] ?? 0;
+      if (time > past) live++;
+      else {
+        if (time !== 0) this.#liveAtMost--;
+        this.#onDrop?.(words, (base + 2) * 2);
+      }
     }
     segment.slots = Math.max(FEWEST_SLOTS, Math.ceil((live + 1) / this.#load.rebuilt));
     segment.mostUsed = Math.floor(segment.slots * this.#load.most);
@@ -188,6 +279,11 @@ export class KeyTable {
       for (let word = 4; word < stride * 2; word++) segment.words[(index - 1) * 2 + word] = words[base * 2 + word] ?? 0;
     }
   }
+}
+
+/** The later a key is full again, the more it has used; none counts as blocked. */
+function byTime(lanes: Float64Array, _words: Int32Array, index: number, now: number): number {
+  return ((lanes[index] ?? 0) - now) * SMALLEST;
 }
 
 /** Writes a fingerprint into the first empty slot and returns the index of the slot's first double. */

@@ -42,7 +42,13 @@ export class SlidingWindows implements KeyedLimit {
     this.#ring = ring;
     // A slot of the table has two words beside the time: the ring's handle and the units in use. A key
     // whose units have one stamp needs no ring: the stamp is a window before the time.
-    this.#table = new KeyTable(2, policy.maxKeys, (words, word) => ring.free(words[word] ?? 0));
+    const [window, requests] = [this.#window, policy.requests];
+    this.#table = new KeyTable(2, policy.maxKeys, {
+      // By units in use, as of when they were last looked at; of as many, those that are free sooner go first.
+      useOf: (lanes, words, index, now) =>
+        ((words[index * 2 + 3] ?? 0) + ((lanes[index] ?? 0) - now) / (4 * window)) / requests,
+      onDrop: (words, word) => ring.free(words[word] ?? 0),
+    });
   }
 
   get byteLength(): number {

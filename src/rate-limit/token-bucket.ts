@@ -31,7 +31,11 @@ export class TokenBuckets implements KeyedLimit {
     this.#time = new Ticks(clock, policy.windowMs, MOST_WINDOW_UNITS / policy.requests);
     this.#token = this.#time.fromMs(policy.windowMs);
     this.#window = this.#token * policy.requests;
-    this.#table = new KeyTable(1, policy.maxKeys);
+    // Whoever owes more than this lacks a whole token.
+    const mostWithToken = this.#window - this.#token;
+    this.#table = new KeyTable(1, policy.maxKeys, {
+      useOf: (lanes, _words, index, now) => ((lanes[index] ?? 0) - now) / (mostWithToken + 1),
+    });
   }
 
   get byteLength(): number {
@@ -77,7 +81,9 @@ export class TokenBuckets implements KeyedLimit {
     const debt = this.#debt(key, now);
     if (debt === 0) return;
     const index = this.#table.locate(keyHasher.high, keyHasher.low);
-    this.#table.lanes[index] = Math.max(0, now + debt - cost * this.#token);
+    const left = debt - cost * this.#token;
+    if (left > 0) this.#table.lanes[index] = now + left;
+    else this.#table.release(index);
   }
 
   reset(key: string): void {

@@ -116,13 +116,19 @@ export class RedisRateLimits implements RateLimitStore {
   }
 
   #ask(plan: LimitPlan, key: string, cost: number, inForce: number): Promise<RateLimitDecision> {
-    if (this.#leases !== undefined) plan.locals.open(key)?.use(cost, this.#clock.monotonicMs());
+    if (this.#leases !== undefined) this.#meter(plan, key, cost);
     const onRefused: RefusalListener = (price, decision, heldMs, sentMs) => {
       const pauseMs =
         this.#leases === undefined ? 0 : Math.min(LEASED_PAUSE_MS, plan.windowMs / LEASED_PAUSES_IN_WINDOW);
-      plan.locals.refuse(key, new Refusal(price, decision, sentMs, heldMs, pauseMs));
+      const refusal = new Refusal(price, decision, sentMs, heldMs, pauseMs);
+      plan.locals.refuse(key, refusal, this.#clock.monotonicMs());
     };
     return this.#batch.callFor(plan, key).decide("take", plan.figures.price(cost, inForce), onRefused);
+  }
+
+  #meter(plan: LimitPlan, key: string, cost: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    plan.locals.open(key, nowMs)?.use(cost, nowMs);
   }
 
   #giveBack(plan: LimitPlan, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {

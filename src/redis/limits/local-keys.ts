@@ -35,6 +35,11 @@ export class Refusal {
     this.#moreAtMs = sentMs + Math.max(leastMs, moreMs);
   }
 
+  /** Whether it still says something. */
+  holds(nowMs: number): boolean {
+    return nowMs < this.#untilMs;
+  }
+
   /** The refusal of a request that costs no less, with the times that are left; `undefined`: Redis must be asked. */
   answer(cost: number, inForce: number, nowMs: number): RateLimitDecision | undefined {
     // A limit that was raised since may admit it.
@@ -96,41 +101,52 @@ export class LocalKey {
   }
 }
 
-/** A bounded table of keys; the oldest goes first. */
+/** A bounded table of keys: the oldest goes first, but none that is out for one that is not. */
 export class LocalKeys {
   readonly #keys = new Map<string, LocalKey>();
+
+  /** @param most keys that are kept */
+  constructor(readonly most = MOST_KEYS) {}
+
+  get size(): number {
+    return this.#keys.size;
+  }
 
   get(key: string): LocalKey | undefined {
     return this.#keys.get(key);
   }
 
-  /** The key's entry, made if need be; `undefined` when the table is full of keys that are in use. */
-  open(key: string): LocalKey | undefined {
+  /** The key's entry, made if need be; `undefined` when the table is full of keys that are in use or out. */
+  open(key: string, nowMs: number, isForRefusal = false): LocalKey | undefined {
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
-    if (this.#keys.size >= MOST_KEYS && !this.#dropOldest()) return undefined;
+    if (this.#keys.size >= this.most && !this.#dropOldest(nowMs, isForRefusal)) return undefined;
     const made = new LocalKey();
     this.#keys.set(key, made);
     return made;
   }
 
   /** Notes that a key is out, as the newest of the table. */
-  refuse(key: string, refusal: Refusal): void {
-    const local = this.open(key);
+  refuse(key: string, refusal: Refusal, nowMs: number): void {
+    const local = this.open(key, nowMs, true);
     if (local === undefined) return;
     local.refusal = refusal;
     this.#keys.delete(key);
     this.#keys.set(key, local);
   }
 
-  #dropOldest(): boolean {
+  /** Of the oldest keys, those that are in use or out become the newest, until one is found that is neither. */
+  #dropOldest(nowMs: number, isForRefusal: boolean): boolean {
     let looked = 0;
+    let oldestOut: string | undefined;
     for (const [key, local] of this.#keys) {
       this.#keys.delete(key);
-      if (!local.isBusy) return true;
+      if (!local.isBusy && local.refusal?.holds(nowMs) !== true) return true;
       this.#keys.set(key, local);
-      if (++looked === MOST_LOOKED_AT) return false;
+      if (!local.isBusy) oldestOut ??= key;
+      if (++looked === MOST_LOOKED_AT) break;
     }
-    return false;
+    // One that is out makes room for another that is, and for nothing else.
+    return isForRefusal && oldestOut !== undefined && this.#keys.delete(oldestOut);
   }
 }
