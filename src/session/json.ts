@@ -73,6 +73,24 @@ function copyRecord(record: object, place: string, ancestors: object[]): { [name
   return result;
 }
 
+/**
+ * What JSON would make of a value where that is no surprise: `toJSON` is asked, and members that are
+ * `undefined` are left out. Everything else is left as it is, for {@link copyAsJson} to judge.
+ */
+export function plainData(value: unknown, depth = 0): unknown {
+  if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return value;
+  if ("toJSON" in value && typeof value.toJSON === "function") return plainData(value.toJSON(), depth + 1);
+  if (Array.isArray(value)) return Array.from(value, (item: unknown) => plainData(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return value;
+  const result: Record<string, unknown> = {};
+  for (const [name, member] of Object.entries(value)) {
+    if (member === undefined) continue;
+    Object.defineProperty(result, name, { value: plainData(member, depth + 1), enumerable: true });
+  }
+  return result;
+}
+
 /** Sets an own property; a plain assignment to `__proto__` would change the prototype instead. */
 export function define(target: { [name: string]: JsonValue }, name: string, value: JsonValue): void {
   if (name === "__proto__") {

@@ -94,10 +94,12 @@ export class SessionManager {
     if (state.isCommitted) return undefined;
     state.isCommitted = true;
     if (state.failure !== undefined) throw state.failure;
+    state.live?.keep(state);
     if (state.isDestroyed && state.isNew && !this.carriesCookie(state.exchange)) return undefined;
     if (this.#countsActivity && !isRefused) state.isActive = !state.isNew;
     if (state.isActive && !state.isUsed) return this.#recordActivity(state);
-    return andThen(this.#keeper.commit(state), (cookie) => {
+    return andThen(this.#keeper.commit(state), (written) => {
+      const cookie = written ?? (state.isDestroyed ? undefined : state.savedCookie);
       if (cookie !== undefined) this.#report(state);
       return cookie;
     });

@@ -97,6 +97,14 @@ export class SealedSessions implements SessionKeeper {
     this.#noteEnd(state, true);
   }
 
+  /** Nothing to do but what the commit does: the cookie leaves with the head. */
+  save(): void {}
+
+  reload(state: SessionState): void {
+    state.values.reset();
+    state.flashes.reset();
+  }
+
   /** The cookie to set, `undefined` when there is nothing to say. */
   commit(state: SessionState): string | undefined {
     if (state.isDestroyed) return this.#writer.expired;

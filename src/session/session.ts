@@ -1,10 +1,19 @@
+import { inspect } from "node:util";
 import type { EventHub } from "../events.js";
 import { requestEvent } from "../exchange.js";
 import type { Answer } from "./answer.js";
+import { cookieView, type SessionCookieView } from "./cookie-view.js";
 import type { JsonValue } from "./json.js";
+import { propertyTraps, unknownProperties } from "./properties.js";
 import type { SessionState } from "./state.js";
 
+const kState = Symbol("cello.session.state");
+const kEvents = Symbol("cello.session.events");
+
 let stateOf: (session: Session) => SessionState;
+
+/** What `regenerate`, `destroy`, `save` and `reload` call back when given: the error first, nothing when it went well. */
+export type SessionCallback = (error?: unknown) => void;
 
 /**
  * The session of one request: values by key that come back with the client's next request.
@@ -13,6 +22,10 @@ let stateOf: (session: Session) => SessionState;
  * lost throws instead: read, make a new value, and set it.
  *
  * Reading makes no session: a cookie is set when there is something to keep.
+ *
+ * Code that was written for Express' sessions finds what it knows: `session.user = "u1"`,
+ * `session.views++` and `delete session.user` change the values of those keys, and `regenerate`,
+ * `destroy`, `save` and `reload` take callbacks. TypeScript knows only the methods.
  *
  * @example
  * ```ts
@@ -24,42 +37,45 @@ let stateOf: (session: Session) => SessionState;
  * ```
  */
 export class Session<Data extends object = Record<string, unknown>> {
-  readonly #state: SessionState;
-  readonly #events: EventHub;
+  // Symbols and not private names: those are slow to read through a Proxy, and a Proxy is what sees `delete`.
+  private readonly [kState]: SessionState;
+  private readonly [kEvents]: EventHub;
 
   static {
-    stateOf = (session) => session.#state;
+    stateOf = (session) => session[kState];
   }
 
   constructor(state: SessionState, events: EventHub) {
-    this.#state = state;
-    this.#events = events;
+    this[kState] = state;
+    this[kEvents] = events;
+    // biome-ignore lint/correctness/noConstructorReturn: without it, a deleted property would seem deleted and come back
+    return new Proxy<Session<Data>>(this, traps);
   }
 
   /** The session's id: random, never reused, changed by `regenerate`. Treat it as a password. */
   get id(): string {
-    return this.#use().id;
+    return use(this[kState]).id;
   }
 
   /** Whether there was no valid session with the request. */
   get isNew(): boolean {
-    return this.#use().isNew;
+    return use(this[kState]).isNew;
   }
 
   /** When the session began, or was last regenerated. */
   get createdAt(): Date {
-    return new Date(this.#use().createdAt);
+    return new Date(use(this[kState]).createdAt);
   }
 
   /** The deep-frozen value of a key; `undefined` when there is none. */
   get<Key extends keyof Data & string>(key: Key): Data[Key] | undefined;
   get(key: string): unknown {
-    return this.#use().values.get(checkKey(key));
+    return use(this[kState]).values.get(checkKey(key));
   }
 
   /** Whether the key has a value. */
   has(key: keyof Data & string): boolean {
-    return this.#use().values.has(checkKey(key));
+    return use(this[kState]).values.has(checkKey(key));
   }
 
   /**
@@ -69,7 +85,8 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @throws SessionTooLargeError when the cookie would be too large; the key keeps its former value
    */
   set<Key extends keyof Data & string>(key: Key, value: Data[Key]): void {
-    const state = this.#change("set");
+    const state = change(this[kState], "set");
+    state.live?.forget(checkKey(key));
     state.values.set(checkKey(key), value, () => state.keeper.checkSize(state));
   }
 
@@ -79,12 +96,15 @@ export class Session<Data extends object = Record<string, unknown>> {
    * @returns whether it had a value
    */
   delete(key: keyof Data & string): boolean {
-    return this.#change("delete").values.delete(checkKey(key));
+    const state = change(this[kState], "delete");
+    state.live?.forget(checkKey(key));
+    return state.values.delete(checkKey(key));
   }
 
   /** Deletes all keys and flashes; the session itself stays. */
   clear(): void {
-    const state = this.#change("clear");
+    const state = change(this[kState], "clear");
+    state.live?.clear();
     state.values.clear();
     state.flashes.clear();
   }
@@ -92,7 +112,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   /** All keys with their values (not the flashes), deep-frozen. */
   all(): Readonly<Partial<Data>>;
   all(): unknown {
-    return Object.freeze(this.#use().values.toRecord());
+    return Object.freeze(use(this[kState]).values.toRecord());
   }
 
   /**
@@ -106,12 +126,12 @@ export class Session<Data extends object = Record<string, unknown>> {
   flash(...given: [key: string, value?: unknown]): JsonValue | undefined {
     const key = checkKey(given[0]);
     if (given.length > 1) {
-      const state = this.#change("flash");
+      const state = change(this[kState], "flash");
       state.flashes.set(key, given[1], () => state.keeper.checkSize(state));
       return undefined;
     }
-    const value = this.#use().flashes.get(key);
-    if (value !== undefined) this.#change("flash").flashes.delete(key);
+    const value = use(this[kState]).flashes.get(key);
+    if (value !== undefined) change(this[kState], "flash").flashes.delete(key);
     return value;
   }
 
@@ -119,11 +139,15 @@ export class Session<Data extends object = Record<string, unknown>> {
    * Gives the session a new id and a new lifetime, and keeps its data. Call it at login, and whenever
    * a user's rights grow: an id that somebody planted before (session fixation) is then worthless.
    *
-   * With a store the old id is deleted there at once. Await it always: some stores answer later.
+   * With a store the old id is deleted there at once. Await it always, or give a callback: some stores answer later.
    */
-  regenerate(): Promise<void> | void {
-    const state = this.#change("regenerate");
-    return this.#settle(() => state.keeper.regenerate(state));
+  regenerate(): Promise<void> | void;
+  regenerate(callback: SessionCallback): Promise<void>;
+  regenerate(...given: [callback?: SessionCallback]): Promise<void> | void {
+    return told("regenerate", given, () => {
+      const state = change(this[kState], "regenerate");
+      return settle(state, () => state.keeper.regenerate(state));
+    });
   }
 
   /**
@@ -132,53 +156,131 @@ export class Session<Data extends object = Record<string, unknown>> {
    * A session in a store is gone at once, for every copy of its cookie. A sealed cookie is only deleted
    * in this browser: a copy of it opens until its lifetime ends.
    */
-  destroy(): Promise<void> | void {
-    const state = this.#use();
-    if (state.isDestroyed) return state.pending;
-    this.#change("destroy");
-    state.isDestroyed = true;
-    state.values.clear();
-    state.flashes.clear();
-    const done = this.#settle(() => state.keeper.destroy(state));
-    if (!state.isNew && this.#events.has("session.destroyed")) {
-      this.#events.emit("session.destroyed", requestEvent(state.exchange));
-    }
-    return done;
+  destroy(): Promise<void> | void;
+  destroy(callback: SessionCallback): Promise<void>;
+  destroy(...given: [callback?: SessionCallback]): Promise<void> | void {
+    return told("destroy", given, () => {
+      const state = use(this[kState]);
+      if (state.isDestroyed) return state.pending;
+      change(this[kState], "destroy");
+      state.isDestroyed = true;
+      state.live?.clear();
+      state.values.clear();
+      state.flashes.clear();
+      const done = settle(state, () => state.keeper.destroy(state));
+      if (!state.isNew && this[kEvents].has("session.destroyed")) {
+        this[kEvents].emit("session.destroyed", requestEvent(state.exchange));
+      }
+      return done;
+    });
   }
 
-  /** Notes that the application uses the session, which counts against idle time. */
-  #use(): SessionState {
-    this.#state.isUsed = true;
-    return this.#state;
+  /**
+   * Saves what was changed so far, where there is a store, before the response does; the cookie leaves
+   * with the head. Nobody must call it: the response is not sent before the session is saved.
+   */
+  save(): Promise<void> | void;
+  save(callback: SessionCallback): Promise<void>;
+  save(...given: [callback?: SessionCallback]): Promise<void> | void {
+    return told("save", given, () => {
+      const state = change(this[kState], "save");
+      return settle(state, () => state.keeper.save(state));
+    });
   }
 
-  #change(method: string): SessionState {
-    const state = this.#use();
-    if (state.isCommitted) {
-      throw new Error(`session.${method}: the response is already on its way, call it before the reply is sent`);
-    }
-    if (state.isDestroyed) throw new Error(`session.${method}: the session was destroyed in this request`);
-    return state;
+  /** Forgets what this request changed, and reads again what is stored. It fails when the session is gone there. */
+  reload(): Promise<void> | void;
+  reload(callback: SessionCallback): Promise<void>;
+  reload(...given: [callback?: SessionCallback]): Promise<void> | void {
+    return told("reload", given, () => {
+      const state = change(this[kState], "reload");
+      state.live?.clear();
+      return state.keeper.reload(state);
+    });
   }
 
-  /** Keeps work under way, and its failure, where the commit finds it also if nobody else looks. */
-  #settle(begin: () => Answer<void>): Promise<void> | void {
-    const state = this.#state;
-    let work: Answer<void>;
-    try {
-      work = begin();
-    } catch (error) {
-      state.failure = error;
-      throw error;
-    }
-    if (!(work instanceof Promise)) return undefined;
-    const all = Promise.all([state.pending, work]).then(() => {});
-    state.pending = all;
-    // The commit awaits the same promise and fails there: not awaiting it must not end the process.
-    all.catch(() => {});
-    return all;
+  /** Counts as a use of the session, as looking at it does. */
+  touch(): this {
+    use(this[kState]);
+    return this;
+  }
+
+  /** The lifetime of the cookie, to be read; what `SessionConfig` says of the cookie cannot be changed for one session. */
+  get cookie(): SessionCookieView {
+    return cookieView(use(this[kState]));
+  }
+
+  /** Logs and error messages show no values. */
+  [inspect.custom](): string {
+    return "Session {}";
   }
 }
+
+/** Notes that the application uses the session, and what it changed in the objects that it holds. */
+function use(state: SessionState): SessionState {
+  state.isUsed = true;
+  if (state.live !== undefined && !state.isCommitted) state.live.keep(state);
+  return state;
+}
+
+function change(state: SessionState, what: string): SessionState {
+  use(state);
+  if (state.isCommitted) {
+    throw new Error(`session.${what}: the response is already on its way, call it before the reply is sent`);
+  }
+  if (state.isDestroyed) throw new Error(`session.${what}: the session was destroyed in this request`);
+  return state;
+}
+
+/** Keeps work under way, and its failure, where the commit finds it also if nobody else looks. */
+function settle(state: SessionState, begin: () => Answer<void>): Promise<void> | void {
+  let work: Answer<void>;
+  try {
+    work = begin();
+  } catch (error) {
+    state.failure = error;
+    throw error;
+  }
+  if (!(work instanceof Promise)) return undefined;
+  const all = Promise.all([state.pending, work]).then(() => {});
+  state.pending = all;
+  // The commit awaits the same promise and fails there: not awaiting it must not end the process.
+  all.catch(() => {});
+  return all;
+}
+
+/**
+ * Does some work, and tells a callback of its end: once, later, and outside of any promise, so that what
+ * the callback throws is not taken for a failure of the work.
+ */
+function told(method: string, given: readonly unknown[], work: () => Promise<void> | void): Promise<void> | void {
+  if (given.length === 0 || (given.length === 1 && given[0] === undefined)) return work();
+  const [callback] = given;
+  if (given.length > 1 || typeof callback !== "function") {
+    throw new TypeError(`session.${method} takes a callback or nothing; await the promise that it returns`);
+  }
+  const done = new Promise<void>((resolve) => resolve(work()));
+  done.then(
+    () => queueMicrotask(() => callback()),
+    (error: unknown) => queueMicrotask(() => callback(error)),
+  );
+  return done;
+}
+
+const properties = {
+  use(session: object) {
+    if (!(session instanceof Session) || !(kState in session)) return undefined;
+    const state = stateOf(session);
+    state.isUsed = true;
+    return state;
+  },
+  change(session: object, what: string) {
+    if (!(session instanceof Session)) throw new TypeError("not a session");
+    return change(stateOf(session), what);
+  },
+};
+const traps = propertyTraps(properties);
+Object.setPrototypeOf(Session.prototype, unknownProperties(properties));
 
 /** Whether the application has looked at a session: then its answer depends on who asked. */
 export function isSessionUsed(session: Session): boolean {

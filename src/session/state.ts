@@ -1,5 +1,6 @@
 import type { Exchange } from "../exchange.js";
 import type { Answer } from "./answer.js";
+import type { LiveValues } from "./properties.js";
 import type { SessionValues } from "./values.js";
 
 /** Where a session is kept: in its cookie, or in a store. */
@@ -16,6 +17,10 @@ export interface SessionKeeper {
   regenerate(state: SessionState): Answer<void>;
   /** Makes the session useless. */
   destroy(state: SessionState): Answer<void>;
+  /** Saves what was changed so far, before the response does. */
+  save(state: SessionState): Answer<void>;
+  /** Forgets what was changed, and takes what is stored now. */
+  reload(state: SessionState): Answer<void>;
 }
 
 /** How a session stands when a request begins. */
@@ -47,11 +52,17 @@ export class SessionState {
   /** That the request came at all counts against idle time. */
   isActive = false;
   isRegenerated = false;
+  /** The new id that `regenerate` gave is saved. */
+  isMoved = false;
   isDestroyed = false;
   /** The head of the response is settled: what is changed now would be lost. */
   isCommitted = false;
   /** Work of `regenerate` or `destroy` that is under way in a store. */
   pending: Promise<void> | undefined;
+  /** What the application holds of the values as objects that it may change; `undefined` when it holds none. */
+  live: LiveValues | undefined;
+  /** The cookie of a save that came before the response. */
+  savedCookie: string | undefined;
   /** What `regenerate` or `destroy` failed with: the commit must not go on as if it had worked. */
   failure: unknown;
   #id: string | undefined;
@@ -81,7 +92,7 @@ export class SessionState {
 
   /** Whether the session must be written: it has something that was not there before. */
   get isChanged(): boolean {
-    return this.isRegenerated || this.values.isChanged || this.flashes.isChanged;
+    return (this.isRegenerated && !this.isMoved) || this.values.isChanged || this.flashes.isChanged;
   }
 
   get isEmpty(): boolean {
@@ -96,5 +107,6 @@ export class SessionState {
     this.expiresAt = expiresAt;
     this.version = 0;
     this.isRegenerated = true;
+    this.isMoved = false;
   }
 }

@@ -87,10 +87,40 @@ export class StoredSessions implements SessionKeeper {
     return state.version === 0 ? undefined : this.#store.delete(SignedIds.storeIdOf(state.id));
   }
 
+  /** Saves what changed now; the cookie goes with the head. */
+  save(state: SessionState): Answer<void> {
+    return afterPending(state, () => {
+      if (!state.isChanged || (state.isNew && state.isEmpty)) return undefined;
+      const values = state.values.begin();
+      const flashes = state.flashes.begin();
+      return andThen(this.#commitNow(state), (cookie) => {
+        state.savedCookie = cookie ?? state.savedCookie;
+        state.isMoved = state.isRegenerated;
+        state.values.settle(values);
+        state.flashes.settle(flashes);
+      });
+    });
+  }
+
+  reload(state: SessionState): Answer<void> {
+    return afterPending(state, () => {
+      if (state.version === 0) {
+        state.values.reset();
+        state.flashes.reset();
+        return undefined;
+      }
+      return andThen(this.#store.load(SignedIds.storeIdOf(state.id)), (record) => {
+        if (record === undefined) throw new Error("session.reload: the session was ended by another request");
+        state.version = record.version;
+        state.values.reset(membersOf(record.data));
+        state.flashes.reset(membersOf(record.flashes));
+      });
+    });
+  }
+
   /** Saves what changed; the cookie to set, `undefined` when there is nothing to say. */
   commit(state: SessionState): Answer<string | undefined> {
-    if (state.pending !== undefined) return state.pending.then(() => this.#commitNow(state));
-    return this.#commitNow(state);
+    return afterPending(state, () => this.#commitNow(state));
   }
 
   #commitNow(state: SessionState): Answer<string | undefined> {
@@ -119,6 +149,11 @@ export class StoredSessions implements SessionKeeper {
   #save(state: SessionState, times: SessionTimes, attempt: number): Answer<SaveOutcome> {
     const storeId = SignedIds.storeIdOf(state.id);
     return andThen(this.#store.save(storeId, recordOf(state, times, this.#userKey), state.version), (outcome) => {
+      if (outcome === "saved") {
+        state.version += 1;
+        state.expiresAt = times.expiresAt;
+        state.lastUsedAt = times.lastUsedAt;
+      }
       if (outcome !== "conflict") return outcome;
       if (attempt >= MAX_SAVES) {
         throw new StoreUnavailableError(`the session was changed by others during ${MAX_SAVES} attempts to save it`);
@@ -177,6 +212,11 @@ export class StoredSessions implements SessionKeeper {
     if (typeof opened !== "string") this.#remembered.remember(opened.value, opened);
     return opened;
   }
+}
+
+/** Goes on when `regenerate`, `destroy` or a save that is under way has ended. */
+function afterPending<Result>({ pending }: SessionState, next: () => Answer<Result>): Answer<Result> {
+  return pending === undefined ? next() : pending.then(next);
 }
 
 function recordOf(state: SessionState, times: SessionTimes, userKey: string): SessionRecord {

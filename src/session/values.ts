@@ -47,6 +47,13 @@ export function membersOf(record: { readonly [key: string]: JsonValue } | undefi
 
 type Change = SessionMember | typeof DELETED;
 
+/** Changes that are being saved. */
+export interface ChangesToSave {
+  readonly changes: ReadonlyMap<string, Change>;
+  /** How often all was cleared before. */
+  readonly clears: number;
+}
+
 /**
  * The values of one session by key, as they were opened and what this request changed about them.
  *
@@ -57,6 +64,7 @@ export class SessionValues {
   #base: SessionMembers;
   #changes: Map<string, Change> | undefined;
   #isCleared = false;
+  #clears = 0;
   /** Base and changes together, until the next change. */
   #merged: SessionMembers | undefined;
   /** The same as JSON text. */
@@ -87,15 +95,17 @@ export class SessionValues {
   }
 
   /**
-   * Sets a key to a frozen copy of a value.
+   * Sets a key to a frozen copy of a value. One that is there already is no change.
    *
    * @param check called with the value in place; when it throws, the key keeps its former value
    */
   set(key: string, value: unknown, check: () => void): void {
-    const copy = copyAsJson(value, `session value "${key}"`);
+    const member = new SessionMember(key, copyAsJson(value, `session value "${key}"`));
     const wasChanged = this.#changes !== undefined;
     const before = this.#changes?.get(key);
-    this.#change(key, new SessionMember(key, copy));
+    const current = before ?? (this.#isCleared ? undefined : this.#base.get(key));
+    if (current !== undefined && current !== DELETED && current.json === member.json) return;
+    this.#change(key, member);
     try {
       check();
     } catch (error) {
@@ -118,6 +128,7 @@ export class SessionValues {
   clear(): void {
     if (this.isEmpty) return;
     this.#isCleared = true;
+    this.#clears += 1;
     this.#changes = undefined;
     this.#forgetMerged();
   }
@@ -125,6 +136,30 @@ export class SessionValues {
   /** Makes the changes of this request changes of another state of the same session. */
   rebase(base: SessionMembers): void {
     this.#base = base;
+    this.#forgetMerged();
+  }
+
+  /** Takes what was opened, or what is stored by now, for all there is: the changes are forgotten. */
+  reset(base: SessionMembers = this.#base): void {
+    this.#base = base;
+    this.#changes = undefined;
+    this.#isCleared = false;
+    this.#forgetMerged();
+  }
+
+  /** The changes that a save begins with, for {@link settle}. */
+  begin(): ChangesToSave {
+    return { changes: new Map(this.#changes), clears: this.#clears };
+  }
+
+  /** Takes what was saved for what was opened. What was changed since the save began is a change still. */
+  settle({ changes, clears }: ChangesToSave): void {
+    // Cleared since: nothing of what was saved stays.
+    if (clears !== this.#clears) return;
+    this.#base = applied(this.#isCleared ? NO_VALUES : this.#base, changes);
+    this.#isCleared = false;
+    for (const [key, change] of changes) if (this.#changes?.get(key) === change) this.#changes.delete(key);
+    if (this.#changes?.size === 0) this.#changes = undefined;
     this.#forgetMerged();
   }
 
@@ -163,12 +198,15 @@ export class SessionValues {
 
   #merge(): SessionMembers {
     const base = this.#isCleared ? NO_VALUES : this.#base;
-    if (this.#changes === undefined) return base;
-    const merged = new Map(base);
-    for (const [key, change] of this.#changes) {
-      if (change === DELETED) merged.delete(key);
-      else merged.set(key, change);
-    }
-    return merged;
+    return this.#changes === undefined ? base : applied(base, this.#changes);
   }
+}
+
+function applied(base: SessionMembers, changes: ReadonlyMap<string, Change>): SessionMembers {
+  const merged = new Map(base);
+  for (const [key, change] of changes) {
+    if (change === DELETED) merged.delete(key);
+    else merged.set(key, change);
+  }
+  return merged;
 }

@@ -10,6 +10,11 @@ export interface SecuredIncomingMessage extends IncomingMessage, SecuredRequestF
   url: string;
 }
 
+/** Code for other sessions ends one by `request.session = null`: that must not seem done. */
+function refuseAssignment(): never {
+  throw new TypeError("request.session cannot be assigned; end the session with request.session.destroy()");
+}
+
 const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor => ({
   configurable: true,
   enumerable: false,
@@ -23,7 +28,7 @@ const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor =
 const FIELDS: readonly (readonly [string, PropertyDescriptor])[] = [
   ["claims", field((secured) => secured.claims)],
   ["token", field((secured) => secured.token)],
-  ["session", field((secured) => secured.session)],
+  ["session", { ...field((secured) => secured.session), set: refuseAssignment }],
   ["cspNonce", field((secured) => secured.cspNonce)],
   ["clientIp", field((secured) => secured.clientIp)],
   ["rateLimit", field((secured) => secured.rateLimit)],

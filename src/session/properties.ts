@@ -1,0 +1,131 @@
+import { copyAsJson, type JsonValue, plainData } from "./json.js";
+import type { SessionState } from "./state.js";
+
+/**
+ * Values of a session that were read or written as its properties (`session.cart.push(apple)`), which
+ * is how Express' sessions are used. They are the application's own objects, so what it changes in them is
+ * found by comparing, and kept.
+ */
+export class LiveValues {
+  readonly #values = new Map<string, object>();
+
+  get(key: string): object | undefined {
+    return this.#values.get(key);
+  }
+
+  put(key: string, value: object): void {
+    this.#values.set(key, value);
+  }
+
+  forget(key: string): void {
+    this.#values.delete(key);
+  }
+
+  clear(): void {
+    this.#values.clear();
+  }
+
+  /**
+   * Makes what was changed in the objects values of the session.
+   *
+   * @throws TypeError when JSON cannot carry what was put into them, and SessionTooLargeError
+   */
+  keep(state: SessionState): void {
+    for (const [key, value] of this.#values) {
+      if (state.values.has(key)) state.values.set(key, asJson(key, value), () => state.keeper.checkSize(state));
+    }
+  }
+}
+
+/** The value of a property: an object that may be changed, or a primitive value. */
+export function readProperty(state: SessionState, key: string): unknown {
+  const live = state.live?.get(key);
+  if (live !== undefined) return live;
+  const value = state.values.get(key);
+  if (typeof value !== "object" || value === null) return value;
+  const copy: object = structuredClone(value);
+  state.live ??= new LiveValues();
+  state.live.put(key, copy);
+  return copy;
+}
+
+/** Sets a property; `undefined` deletes it, as JSON would. */
+export function writeProperty(state: SessionState, key: string, value: unknown): void {
+  state.live?.forget(key);
+  if (value === undefined) {
+    state.values.delete(key);
+    return;
+  }
+  state.values.set(key, asJson(key, value), () => state.keeper.checkSize(state));
+  if (typeof value !== "object" || value === null) return;
+  state.live ??= new LiveValues();
+  state.live.put(key, value);
+}
+
+/** As Express' sessions keep it: dates as their text, members that are `undefined` not at all. What would be lost unheard throws. */
+function asJson(key: string, value: unknown): JsonValue {
+  return copyAsJson(plainData(value), `session value "${key}"`);
+}
+
+/** What stands behind the properties of a session. */
+interface PropertyAccess {
+  /** The state to read from. */
+  use(session: object): SessionState | undefined;
+  /** The state to write to; throws when it is too late for that. */
+  change(session: object, what: string): SessionState;
+}
+
+/** Reads what is no member of a session: stands behind its prototype, so that members are found without it. */
+export function unknownProperties({ use }: PropertyAccess): object {
+  return new Proxy(Object.create(Object.prototype), {
+    get(target: object, name, session: object) {
+      if (!isKey(target, name)) return Reflect.get(target, name, session);
+      const state = use(session);
+      return state && readProperty(state, name);
+    },
+  });
+}
+
+/**
+ * Writes, deletes and lists the properties of a session. There is no trap for reading: with one, every
+ * call of a method would cost three times as much.
+ */
+export function propertyTraps({ use, change }: PropertyAccess): ProxyHandler<object> {
+  const set = (session: object, name: string | symbol, value: unknown): true => {
+    if (!isKey(session, name)) throw noValue(name);
+    writeProperty(change(session, name), name, value);
+    return true;
+  };
+  return {
+    set,
+    defineProperty(session, name, { get, set: setter, value }) {
+      if (get !== undefined || setter !== undefined) throw noValue(name);
+      return set(session, name, value);
+    },
+    deleteProperty(session, name) {
+      if (!isKey(session, name)) throw noValue(name);
+      writeProperty(change(session, name), name, undefined);
+      return true;
+    },
+    has: (session, name) => (isKey(session, name) ? use(session)?.values.has(name) === true : name in session),
+    ownKeys: (session) => [...(use(session)?.values.toMap().keys() ?? [])],
+    getOwnPropertyDescriptor(session, name) {
+      if (!isKey(session, name)) return undefined;
+      const state = use(session);
+      if (state === undefined || !state.values.has(name)) return undefined;
+      return { value: readProperty(state, name), writable: true, enumerable: true, configurable: true };
+    },
+    preventExtensions: () => false,
+    setPrototypeOf: () => false,
+  };
+}
+
+/** Whether a name can be the key of a value. Promises ask everything for `then`, which is no use of a session. */
+function isKey(session: object, name: string | symbol): name is string {
+  return typeof name === "string" && name !== "then" && !(name in session);
+}
+
+function noValue(name: string | symbol): TypeError {
+  const what = typeof name === "symbol" ? "a symbol is no key of a session" : `"${name}" is a member of the session`;
+  return new TypeError(`session.${String(name)}: ${what}, and cannot be assigned or deleted; use session.set("…", …)`);
+}
