@@ -19,6 +19,7 @@ import {
   problemHandlers,
 } from "./adapters/fastify/problems.js";
 import { watchReplies } from "./adapters/fastify/reply-watch.js";
+import { boundRequestTime, DEFAULT_REQUEST_TIMEOUT_MS } from "./adapters/fastify/request-timeout.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, misspelledField } from "./config-fields.js";
@@ -44,13 +45,18 @@ import type { SessionConfig, SessionOptions } from "./session/config.js";
 import type { UserSessions } from "./session/user-sessions.js";
 
 /** Options of an {@link App}: Fastify's server options, and how clients are told apart. */
-export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy"> {
+export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy" | "requestTimeout"> {
   /** Options of Node's HTTP server, such as `maxHeaderSize`. */
   readonly http?: HttpServerOptions | null | undefined;
   /** Serve HTTPS with this certificate and key. */
   readonly https?: HttpsServerOptions | SecureServerOptions | null | undefined;
   /** Serve HTTP/2. */
   readonly http2?: boolean | undefined;
+  /**
+   * Milliseconds within which a whole request must have come, its body included; what is late gets 408. 0: no bound.
+   * Default: 60,000. Raise it where clients send large files over slow lines.
+   */
+  readonly requestTimeout?: number | undefined;
   /** Who may speak for the client in `X-Forwarded-*`: addresses, CIDR ranges, `"loopback"`. Default: nobody. */
   readonly trustProxy?: string | readonly string[] | false | undefined;
   /** IPv6 clients are counted by this prefix, in bits. Default: 64. */
@@ -118,6 +124,7 @@ export class App<Types extends AppTypes = AppTypes> {
     this.#options = options;
     this.fastify = createFastify(options, () => this.security);
     installSecurity(this.fastify, () => this.security, watchReplies(this.fastify, options));
+    boundRequestTime(this.fastify.server, requestTimeoutOf(options), () => this.security);
     this.fastify.register(problemHandlers);
     this.fastify.server.on("checkExpectation", (_request, response) => answerExpectation(this.security, response));
     this.get = this.#shorthand("GET");
@@ -326,6 +333,12 @@ function checkOptions(options: AppOptions): void {
   readSurroundings(fields, options.trustProxy);
 }
 
+/** Fastify overwrites what the options of Node's server say: both are what the application asked for. */
+function requestTimeoutOf({ requestTimeout, http, https }: AppOptions): number {
+  const given = requestTimeout ?? http?.requestTimeout ?? (https && "requestTimeout" in https && https.requestTimeout);
+  return typeof given === "number" ? given : DEFAULT_REQUEST_TIMEOUT_MS;
+}
+
 function createFastify(options: AppOptions, security: () => Security): FastifyInstance {
   const { clock: _clock, ipv6Prefix: _ipv6Prefix, trustProxy, ...server } = options;
   const defaults = {
@@ -341,7 +354,8 @@ function createFastify(options: AppOptions, security: () => Security): FastifyIn
   const http = { ...hostless, ...server.http };
   const tls = server.https == null ? {} : { https: { ...hostless, ...server.https } };
   const trusted = typeof trustProxy === "object" ? [...trustProxy] : (trustProxy ?? false);
-  return createServer({ ...defaults, ...server, http, ...tls, trustProxy: trusted });
+  const requestTimeout = requestTimeoutOf(options);
+  return createServer({ ...defaults, ...server, http, ...tls, requestTimeout, trustProxy: trusted });
 }
 
 /** Fastify's type depends on the protocol, its behaviour does not: one type for all. */

@@ -55,6 +55,8 @@ export interface SecurityEvents {
     /** The `name` of the limit. */
     readonly name: string;
     readonly priority: "critical" | "normal" | "background";
+    /** `"places"`: all were taken; `"client"`: this client held its share of them. */
+    readonly reason: "places" | "client";
     /** Requests in progress that were let in at that moment. */
     readonly limit: number;
     /** `true`: the limit only counts and the request went on. */

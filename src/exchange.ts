@@ -31,6 +31,8 @@ export interface Exchange {
   readonly clientIp: string;
   /** Whether the client speaks TLS to us, or to a proxy that may speak for it. */
   readonly isSecure: boolean;
+  /** Whether the client has closed the connection, or its stream; `undefined` when the host does not tell. */
+  readonly isClientGone?: boolean | undefined;
   /** The authority that the client asked for (`Host` or `:authority`); `undefined` when absent. */
   readonly host: string | undefined;
   /** The port that a proxy was asked for (`X-Forwarded-Port`), when it may speak for the client. */

@@ -1,11 +1,11 @@
 import { isPreflight } from "./cors/preflight.js";
 import type { TokenRejection } from "./events.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
-import type { Refusal } from "./problem.js";
+import { CLIENT_GONE, type Refusal } from "./problem.js";
 import { giveBackOutcome, mergeOutcomes, type RateLimitOutcome, type RateLimitStep } from "./rate-limit/step.js";
 import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
-import { SHED } from "./shedding/load-shedder.js";
+import { type LoadShedder, SHED } from "./shedding/load-shedder.js";
 
 /** What a step says: `undefined` lets the request pass. A promise only where a store must be asked. */
 export type StepResult = Refusal | undefined | Promise<Refusal | undefined>;
@@ -36,6 +36,8 @@ export function compileSteps(security: SecurityPolicy): readonly Step[] {
  * @returns the refusal to answer with, or `undefined` when the handler may run
  */
 export function admit(steps: readonly Step[], request: SecuredRequest, from = 0): StepResult {
+  // Also after each step that took time: nothing is done for a client that has gone meanwhile.
+  if (request.isClientGone) return CLIENT_GONE;
   for (let index = from; index < steps.length; index++) {
     const result = steps[index]?.(request);
     if (result === undefined) continue;
@@ -75,14 +77,19 @@ function limitClient(request: SecuredRequest): StepResult {
 function shed(request: SecuredRequest): Refusal | undefined {
   const { shedders } = request.route;
   for (const shedder of shedders) {
-    if (!shedder.refuses(request.exchange, request)) continue;
+    if (!shedder.refuses(request.exchange, clientOf(request, shedder), request)) continue;
     // Refused requests use nothing up.
     if (request.limits !== undefined) request.limits = giveBackOutcome(request.limits);
     return SHED;
   }
-  const only = shedders.length === 1 ? shedders[0] : undefined;
-  request.enter(only?.gates ?? shedders.map(({ gate }) => gate));
+  for (const shedder of shedders) request.enter(shedder.gate.enter(clientOf(request, shedder)));
   return undefined;
+}
+
+/** What the limit of a shedder counted the request by; before it was asked, what it will count by. */
+function clientOf(request: SecuredRequest, shedder: LoadShedder): string {
+  for (const { limiter, key } of request.limits?.verdicts ?? []) if (limiter.shedder === shedder) return key;
+  return shedder.clientOf(request.exchange);
 }
 
 function limitIdentity(request: SecuredRequest): StepResult {

@@ -67,3 +67,9 @@ export const STORE_UNAVAILABLE: Refusal = refusal(
   { type: "about:blank", title: "Service Unavailable", status: 503, detail: "Try again in a moment." },
   ["Retry-After", "1"],
 );
+
+/**
+ * What becomes of a request whose client has gone before it was let in. Nobody gets it; the status is
+ * the one that nginx writes into its log then.
+ */
+export const CLIENT_GONE: Refusal = refusal({ type: "about:blank", title: "Client Closed Request", status: 499 });

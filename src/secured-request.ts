@@ -10,7 +10,7 @@ import type { RoutePolicy } from "./route-policy.js";
 import type { SecurityPolicy } from "./security-policy.js";
 import type { Answer } from "./session/answer.js";
 import { isSessionUsed, type Session } from "./session/session.js";
-import type { ConcurrencyGate } from "./shedding/gate.js";
+import type { Place } from "./shedding/place.js";
 
 /** What the security layer adds to the request of every host. */
 export interface SecuredRequestFields {
@@ -28,6 +28,12 @@ export interface SecuredRequestFields {
   readonly rateLimit: RateLimitState | undefined;
 }
 
+/** Whoever tells a request that its client has gone. */
+export interface Presence {
+  /** The request has left, and need not be told any more. */
+  forget(request: SecuredRequest): void;
+}
+
 /**
  * One request on its way through the pipeline: what the steps found out, and what its handler sees
  * as `request.claims`, `request.session` and so on.
@@ -39,15 +45,21 @@ export class SecuredRequest implements SecuredRequestFields {
   limits: RateLimitOutcome | undefined = undefined;
   /** The session, once it was opened. */
   openedSession: Session | undefined = undefined;
-  /** When the request arrived, in milliseconds of the monotonic clock; 0 when nobody measures. */
-  readonly arrivedAtMs: number;
   /** A preflight that somebody else is to answer: it needs no token and takes no quota. */
   isPreflight = false;
+  /** Whoever tells it that its client has gone; `undefined` when nobody needs to. */
+  presence: Presence | undefined = undefined;
+  /** Whether it leaves as soon as the pipeline has decided, because nobody will see the head of its answer. */
+  leavesWhenDecided = false;
+  /** Whether the rest of its body is still on its way, when it is let in. */
+  hasBodyToCome = false;
   /** Whether the pipeline refused it. */
   isRefused = false;
+  #arrivedAtMs: number;
   #isPresent: boolean;
-  #gates: readonly ConcurrencyGate[] | undefined = undefined;
-  #turn = 0;
+  #isWaiting = false;
+  #isGone = false;
+  #places: Place | undefined = undefined;
   #nonce: string | undefined = undefined;
   /** When the request came, in milliseconds of the monotonic clock; 0 where sessions do not ask. */
   readonly #cameAtMs: number;
@@ -58,13 +70,24 @@ export class SecuredRequest implements SecuredRequestFields {
     readonly exchange: Exchange,
   ) {
     this.#isPresent = security.rateLimits.isAdaptive;
-    this.arrivedAtMs = this.#isPresent ? security.load.arrive() : 0;
+    this.#arrivedAtMs = this.#isPresent ? security.load.arrive() : 0;
     this.#cameAtMs = security.sessions === undefined ? 0 : security.clock.monotonicMs();
+  }
+
+  /** Whether somebody counts it, until it leaves. */
+  get isPresent(): boolean {
+    return this.#isPresent;
+  }
+
+  /** Whether its client has gone, so that nobody would get the answer. */
+  get isClientGone(): boolean {
+    return this.#isGone || this.exchange.isClientGone === true;
   }
 
   /** What the pipeline decided. */
   decided<Decision extends Refusal | undefined>(refusal: Decision): Decision {
     this.isRefused = refusal !== undefined;
+    if (this.leavesWhenDecided) this.leave(false);
     return refusal;
   }
 
@@ -76,27 +99,57 @@ export class SecuredRequest implements SecuredRequestFields {
   leave(isAnswered: boolean): void {
     if (!this.#isPresent) return;
     this.#isPresent = false;
+    this.presence?.forget(this);
     const { load, clock } = this.security;
     const nowMs = clock.monotonicMs();
     const latencyMs = this.#latencyMs(isAnswered, nowMs);
-    load.depart(latencyMs, nowMs);
-    if (this.#gates === undefined) return;
-    for (const gate of this.#gates) gate.leave(this.#turn, latencyMs);
+    if (this.#isWaiting) load.departWaiting();
+    else load.depart(latencyMs, nowMs);
+    for (let place = this.#places; place !== undefined; place = place.next) place.leave(latencyMs);
+  }
+
+  /** Its client has gone: it leaves, and is not let in any more if it was not yet. */
+  leaveUnanswered(): void {
+    this.#isGone = true;
+    this.leave(false);
+  }
+
+  /**
+   * It waits for its client, who has not sent the whole body yet: that is no load. Its places are free
+   * for others meanwhile, and the time is in no latency.
+   */
+  startWaiting(): void {
+    if (!this.#isPresent || this.#isWaiting) return;
+    this.#isWaiting = true;
+    this.security.load.suspend();
+    for (let place = this.#places; place !== undefined; place = place.next) place.lend();
+  }
+
+  /** What it waited for has come: it counts as one that arrives now. */
+  stopWaiting(): void {
+    if (!this.#isPresent || !this.#isWaiting) return;
+    this.#isWaiting = false;
+    this.#arrivedAtMs = this.security.load.resume();
+    for (let place = this.#places; place !== undefined; place = place.next) place.takeBack();
   }
 
   /** NaN for what says nothing of the load. */
   #latencyMs(isAnswered: boolean, nowMs: number): number {
     if (this.isRefused) return Number.NaN;
-    const latencyMs = nowMs - this.arrivedAtMs;
+    const latencyMs = nowMs - this.#arrivedAtMs;
     // Who gave up would have waited longer: that counts where it is long already, and a short wait says nothing.
     return isAnswered || latencyMs > this.security.load.latencyMs ? latencyMs : Number.NaN;
   }
 
-  /** Takes a place at each gate; given back by {@link leave}. */
-  enter(gates: readonly ConcurrencyGate[]): void {
-    this.#gates = gates;
-    this.#turn = this.security.load.turns.number;
-    for (const gate of gates) gate.enter();
+  /** Keeps a place that was taken at a gate, until it leaves; gives it back at once when it has left. */
+  enter(place: Place): void {
+    if (!this.#isPresent) {
+      place.leave(Number.NaN);
+      return;
+    }
+    if (this.#isWaiting) place.lend();
+    place.next = this.#places;
+    this.#places = place;
   }
 
   /** The path as the router sees it; `undefined` when it cannot be decoded. */

@@ -68,6 +68,7 @@ export class LoadMonitor implements LoadSource {
   readonly #latencies: LatencyHistogram;
   readonly #costs: RequestCosts;
   #inFlight = 0;
+  #waiting = 0;
   #timersMs = 0;
   #isStarted = false;
   #sampledAtMs: number;
@@ -110,6 +111,32 @@ export class LoadMonitor implements LoadSource {
     this.#inFlight--;
     if (latencyMs >= 0) this.#costs.answered++;
     this.#latencies.record(latencyMs, nowMs);
+  }
+
+  /** A request waits for its client, who has not sent all of its body: it is in flight no more. */
+  suspend(): void {
+    this.#inFlight--;
+    this.#waiting++;
+  }
+
+  /**
+   * What a request has waited for has come.
+   *
+   * @returns when, as {@link arrive} does
+   */
+  resume(): number {
+    this.#waiting--;
+    return this.arrive();
+  }
+
+  /** A request that waits for its client leaves. */
+  departWaiting(): void {
+    this.#waiting--;
+  }
+
+  /** Requests that wait for the rest of their bodies: whoever reads them has nothing to do meanwhile. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** Ends the watch of the event loop; the next request begins it again. */

@@ -73,6 +73,11 @@ export interface AdaptiveRateLimitOptions extends CommonRateLimitOptions {
    * latencies. Default: no such limit.
    */
   readonly maxConcurrency?: number | "auto" | undefined;
+  /**
+   * The share of those places that one client (one `key`) may hold, above 0 to 1. Default: 0.25, and at least
+   * one place; 1 where `maxConcurrency` is a number below 8. 1 for a server with a single client.
+   */
+  readonly clientShare?: number | undefined;
   /** Who is refused first when there is no place for all. Default: all are `"normal"`. */
   readonly priority?: PriorityOf | undefined;
   /**
@@ -111,6 +116,7 @@ const ADAPTIVE_FIELDS = [
   "memoryThreshold",
   "latencyThreshold",
   "maxConcurrency",
+  "clientShare",
   "priority",
   "healthChecks",
   ...COMMON_FIELDS,
@@ -162,6 +168,8 @@ export class RateLimitConfig {
   readonly latencyThreshold: number | undefined;
   /** Requests in progress at a time; `undefined` without such a limit. */
   readonly maxConcurrency: number | "auto" | undefined;
+  /** What one client may hold of them; `undefined`: the default. */
+  readonly clientShare: number | undefined;
   readonly priority: PriorityOf | undefined;
   readonly healthChecks: readonly string[] | undefined;
   /** `healthChecks`, ready to be asked. */
@@ -192,6 +200,7 @@ export class RateLimitConfig {
       ? fields.number("latencyThreshold", 100, { min: 0.1, max: 600_000, unit: "milliseconds" })
       : undefined;
     this.maxConcurrency = isAdaptive ? readMaxConcurrency(fields) : undefined;
+    this.clientShare = isAdaptive ? readClientShare(fields) : undefined;
     this.priority = isAdaptive ? fields.function<PriorityOf>("priority") : undefined;
     this.healthCheckPaths = isAdaptive ? readPathPatterns(fields, "healthChecks", HEALTH_CHECKS) : undefined;
     this.healthChecks = this.healthCheckPaths?.patterns;
@@ -338,7 +347,7 @@ function readMaxConcurrency(fields: ConfigFields): number | "auto" | undefined {
     }
     return fields.number("maxConcurrency", 1, { min: 1, max: MOST_CONCURRENCY, whole: true, unit: "requests" });
   }
-  for (const field of ["priority", "healthChecks"]) {
+  for (const field of ["clientShare", "priority", "healthChecks"]) {
     if (fields.raw(field) === undefined) continue;
     fields.fail(
       "CELLO_CONFLICT",
@@ -348,6 +357,11 @@ function readMaxConcurrency(fields: ConfigFields): number | "auto" | undefined {
     );
   }
   return undefined;
+}
+
+function readClientShare(fields: ConfigFields): number | undefined {
+  if (fields.raw("clientShare") === undefined) return undefined;
+  return fields.number("clientShare", 1, { min: 0.001, max: 1 });
 }
 
 /** The name is a string of structured fields in headers, which are printable ASCII (RFC 9651 section 3.3.3). */

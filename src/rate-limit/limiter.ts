@@ -52,11 +52,11 @@ export class RateLimiter {
   ) {
     this.fields = new LimitFields(config);
     this.quotaExceeded = quotaExceeded([config.name]);
-    this.shedder = createShedder(config, parts);
+    this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
+    this.shedder = createShedder(config, parts, (exchange) => this.#clientOf(exchange));
     this.controller = createController(config, parts, this.shedder);
     this.#events = parts.events;
     this.#turns = parts.load.turns;
-    this.#clientKeys = new ClientKeys(parts.ipv6Prefix);
     const policy = createPolicy(config, id, this.controller);
     const { events, clock } = parts;
     this.local = config.store === undefined ? createKeyedLimit(policy, clock) : undefined;
@@ -170,6 +170,11 @@ export class RateLimiter {
     return this.#addressKey(clientIp);
   }
 
+  /** Whom a place is counted for, before the limit was asked; who is not limited is counted by his address all the same. */
+  #clientOf({ request, clientIp }: Exchange): string {
+    return this.keyOf(request, clientIp, undefined) ?? this.#addressKey(clientIp);
+  }
+
   #addressKey(clientIp: string): string {
     return `ip:${this.#clientKeys.of(clientIp)}`;
   }
@@ -194,13 +199,18 @@ function ownKey(key: string): string {
   return `key:${key}`;
 }
 
-function createShedder(config: RateLimitConfig, parts: LimiterParts): LoadShedder | undefined {
-  const { name, maxConcurrency, latencyThreshold, priority, healthCheckPaths, excludedPaths, dryRun } = config;
+function createShedder(
+  config: RateLimitConfig,
+  parts: LimiterParts,
+  clientOf: (exchange: Exchange) => string,
+): LoadShedder | undefined {
+  const { name, maxConcurrency, clientShare, latencyThreshold, priority, healthCheckPaths, excludedPaths, dryRun } =
+    config;
   if (maxConcurrency === undefined || latencyThreshold === undefined || healthCheckPaths === undefined)
     return undefined;
   const exempt = [healthCheckPaths, excludedPaths];
-  const options = { name, maxConcurrency, latencyThresholdMs: latencyThreshold, priority, exempt, dryRun };
-  return new LoadShedder(options, parts);
+  const when = { name, maxConcurrency, clientShare, latencyThresholdMs: latencyThreshold };
+  return new LoadShedder({ ...when, clientOf, priority, exempt, dryRun }, parts);
 }
 
 function createController(

@@ -1,6 +1,8 @@
 import type { Clock } from "../clock.js";
 import type { EventLoopTurns } from "../load/event-loop-turns.js";
+import { type ClientPlaces, PlacesByClient } from "./client-places.js";
 import { ConcurrencyLimit } from "./concurrency-limit.js";
+import { Place } from "./place.js";
 import { placesFor, type RequestPriority } from "./priority.js";
 
 /** A gate as it stands. */
@@ -25,7 +27,14 @@ export interface GateParts {
   readonly load: GateLoad;
   /** Milliseconds of work for the event loop that `"auto"` lets stand in front of it. */
   readonly longestBacklogMs: number;
+  /** The share of the places that one client may hold, up to 1; see {@link ConcurrencyGate.hasPlaceFor} for the default. */
+  readonly clientShare?: number | undefined;
 }
+
+/** What one client may hold, so that it cannot take the places of all. */
+const CLIENT_SHARE = 0.25;
+/** A quarter of fewer places than these would be one request at a time: who counts so few knows his clients. */
+const FEW_PLACES = 8;
 
 /** A backlog that has stood for less time than this is a burst and not an overload. */
 const BURST_MS = 250;
@@ -57,6 +66,9 @@ export class ConcurrencyGate {
   readonly #turns: EventLoopTurns;
   readonly #longestBacklogMs: number;
   readonly #fixedLimit: number | undefined;
+  readonly #clientShare: number;
+  /** `undefined` where one client may hold all places. */
+  readonly #clients: PlacesByClient | undefined;
   readonly #search: ConcurrencyLimit;
   #inProgress = 0;
   #turn = -1;
@@ -79,6 +91,8 @@ export class ConcurrencyGate {
     this.#longestBacklogMs = parts.longestBacklogMs;
     const nowMs = parts.clock.monotonicMs();
     this.#fixedLimit = maxConcurrency === "auto" ? undefined : maxConcurrency;
+    this.#clientShare = parts.clientShare ?? ((this.#fixedLimit ?? FEW_PLACES) < FEW_PLACES ? 1 : CLIENT_SHARE);
+    this.#clients = this.#clientShare < 1 ? new PlacesByClient() : undefined;
     this.#search = new ConcurrencyLimit(nowMs);
     this.#steppedAtMs = nowMs;
     this.#slice = Math.floor(nowMs / SLICE_MS);
@@ -102,13 +116,44 @@ export class ConcurrencyGate {
     return this.#taken() < placesFor(priority, this.#fixedLimit ?? this.#limitAt(nowMs));
   }
 
-  /** Takes a place, for the request that was asked for last. */
-  enter(): void {
-    this.#inProgress++;
-    this.#peak = Math.max(this.#peak, this.#taken());
+  /**
+   * Whether a client may take one more place: it holds less than its share. By default that is a quarter
+   * of the places and at least one; all of them where `maxConcurrency` is a number below eight.
+   *
+   * @param isUpload whether the body is still on its way. Such requests hold no place while they wait, and
+   *   all of them may come at once: one client has no more of them than there are places.
+   */
+  hasPlaceFor(client: string, priority: RequestPriority, isUpload: boolean): boolean {
+    const places = this.#clients?.known(client);
+    if (places === undefined) return true;
+    const limit = this.#fixedLimit ?? this.#limitAt(this.#turns.latestMs);
+    if (isUpload && places.lent >= placesFor(priority, limit)) return false;
+    // Rounded down: a quarter is the most.
+    const share = Math.max(1, Math.floor(limit * this.#clientShare));
+    return places.taken(this.#turns.number) < placesFor(priority, share);
+  }
+
+  /** Takes a place for a client, for its request that was asked for last. */
+  enter(client: string): Place {
     this.#advance(this.#turns.latestMs);
     const slice = this.#slice % SLICES;
     this.#passed[slice] = (this.#passed[slice] ?? 0) + 1;
+    const turn = this.#turns.number;
+    const places = this.#clients?.of(client, turn);
+    this.takeBack(places);
+    return new Place(this, places, turn);
+  }
+
+  /**
+   * Takes a place for a request that was let in before, whether there is one or not.
+   *
+   * @returns the turn of the event loop
+   */
+  takeBack(client: ClientPlaces | undefined): number {
+    client?.take();
+    this.#inProgress++;
+    this.#peak = Math.max(this.#peak, this.#taken());
+    return this.#turns.number;
   }
 
   /** The request that was asked for last found no place. */
@@ -120,13 +165,24 @@ export class ConcurrencyGate {
   }
 
   /**
-   * Gives a place back.
+   * The request that was asked for last was refused, because its client holds its share. To the search
+   * that is the same as no place at all, or a server with one client would never get beyond the first
+   * limit. To the load it is not: no client can have the limits of others lowered.
+   */
+  noteShareTaken(): void {
+    this.#isBinding = true;
+    this.#peak = Math.max(this.#peak, this.limit);
+  }
+
+  /**
+   * Gives a place back; see {@link Place}.
    *
    * @param turn the turn of the event loop in which it was taken
    * @param latencyMs from arrival to answer; NaN when the request was not answered, or refused further on
    */
-  leave(turn: number, latencyMs: number): void {
+  leave(turn: number, latencyMs: number, client: ClientPlaces | undefined): void {
     this.#inProgress--;
+    client?.giveBack();
     if (Number.isNaN(latencyMs)) return;
     this.#latencySumMs += latencyMs;
     this.#answered++;
@@ -136,6 +192,7 @@ export class ConcurrencyGate {
       this.#leftInTurn = 0;
     }
     this.#leftInTurn++;
+    client?.noteLeftInTurn(turn);
   }
 
   /** Share of the last second's requests that found no place, 0 to 1; 0 when none came. */

@@ -17,6 +17,10 @@ export interface SheddingOptions {
   readonly maxConcurrency: number | "auto";
   /** Milliseconds of latency that the limit's user tolerates. */
   readonly latencyThresholdMs: number;
+  /** The share of the places that one client may hold; `undefined`: the gate's own default. */
+  readonly clientShare: number | undefined;
+  /** What a request is counted by, before the limit was asked. */
+  readonly clientOf: (exchange: Exchange) => string;
   readonly priority: PriorityOf | undefined;
   /** Paths that are never refused: health checks, and what the limit does not concern. */
   readonly exempt: readonly PathPatterns[];
@@ -45,34 +49,62 @@ export const SHED: Refusal = refusal(
   ["Retry-After", "1"],
 );
 
+/** What shedding must know of a request beside its exchange. */
+export interface SheddableRequest {
+  /** The decoded path; `undefined` when it cannot be decoded. */
+  readonly path: string | undefined;
+  /** Whether the rest of the body is still on its way. */
+  readonly hasBodyToCome: boolean;
+}
+
 /** One gate with its rules: who is let in first, and who always. */
 export class LoadShedder {
   readonly gate: ConcurrencyGate;
-  /** The gate alone in a list, for requests that pass no other: none is made on the request path. */
-  readonly gates: readonly ConcurrencyGate[];
   readonly #options: SheddingOptions;
   readonly #events: EventHub;
   #hasWarned = false;
+  #hasWarnedOfShare = false;
 
   constructor(options: SheddingOptions, parts: SheddingParts) {
     this.#options = options;
     this.#events = parts.events;
     const longestBacklogMs = options.latencyThresholdMs * BACKLOG_SHARE;
-    this.gate = new ConcurrencyGate(options.maxConcurrency, { ...parts, longestBacklogMs });
-    this.gates = Object.freeze([this.gate]);
+    const { maxConcurrency, clientShare } = options;
+    this.gate = new ConcurrencyGate(maxConcurrency, { ...parts, longestBacklogMs, clientShare });
   }
 
   /**
    * Whether a request must be refused. Takes no place yet.
    *
-   * @param place knows the decoded path, which is read only when there is no place
+   * @param client what the limit counts the request by
+   * @param request knows the decoded path, which is read only when there is no place
    */
-  refuses(exchange: Exchange, place: { readonly path: string | undefined }): boolean {
+  refuses(exchange: Exchange, client: string, request: SheddableRequest): boolean {
     const priority = this.#priorityOf(exchange.request);
-    if (this.gate.hasPlace(priority) || this.#exempts(place.path)) return false;
-    this.gate.noteShed();
-    this.#report(exchange, priority);
+    const hasPlace = this.gate.hasPlace(priority);
+    if (hasPlace && this.gate.hasPlaceFor(client, priority, request.hasBodyToCome)) return false;
+    if (this.#exempts(request.path)) return false;
+    if (hasPlace) this.#noteShareTaken();
+    else this.gate.noteShed();
+    this.#report(exchange, priority, hasPlace ? "client" : "places");
     return !this.#options.dryRun;
+  }
+
+  /** What a request is counted by. */
+  clientOf(exchange: Exchange): string {
+    return this.#options.clientOf(exchange);
+  }
+
+  /** Behind a proxy that nobody trusts all clients are one: whoever runs it must learn why requests are refused. */
+  #noteShareTaken(): void {
+    this.gate.noteShareTaken();
+    if (this.#hasWarnedOfShare) return;
+    this.#hasWarnedOfShare = true;
+    const message =
+      `rate limit "${this.#options.name}": requests were refused because one client held its share of maxConcurrency ` +
+      "while places were free; behind a proxy give trustProxy, or all clients count as the proxy; " +
+      "for a server with a single client give clientShare: 1";
+    this.#events.emit("config.warning", { code: "CELLO_CLIENT_SHARE", message });
   }
 
   #exempts(path: string | undefined): boolean {
@@ -101,10 +133,10 @@ export class LoadShedder {
   }
 
   /** The event is built only when somebody listens. */
-  #report(exchange: Exchange, priority: RequestPriority): void {
+  #report(exchange: Exchange, priority: RequestPriority, reason: "places" | "client"): void {
     if (!this.#events.has("ratelimit.shed")) return;
     const { name, dryRun } = this.#options;
     const limit = Math.max(1, Math.round(this.gate.limit));
-    this.#events.emit("ratelimit.shed", { ...requestEvent(exchange), name, priority, limit, dryRun });
+    this.#events.emit("ratelimit.shed", { ...requestEvent(exchange), name, priority, reason, limit, dryRun });
   }
 }

@@ -243,6 +243,8 @@ const rows: readonly Row[] = [
   ["a least limit above the base", adaptive({ baseRequests: 5, window: 1, minRequests: 6 }), "CELLO_CONFLICT", "RateLimitConfig", "minRequests", /baseRequests/],
   ["no room at all", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 0 }), "CELLO_OUT_OF_RANGE", "RateLimitConfig", "maxConcurrency", /from 1 to/],
   ["half a place", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 1.5 }), "CELLO_OUT_OF_RANGE", "RateLimitConfig", "maxConcurrency", /1.5/],
+  ["a client without a share", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 5, clientShare: 0 }), "CELLO_OUT_OF_RANGE", "RateLimitConfig", "clientShare", /0/],
+  ["a share of nothing", adaptive({ baseRequests: 5, window: 1, clientShare: 0.5 }), "CELLO_CONFLICT", "RateLimitConfig", "clientShare", /maxConcurrency/],
   ["another word than auto", adaptive({ baseRequests: 5, window: 1, maxConcurrency: "all" }), "CELLO_WRONG_TYPE", "RateLimitConfig", "maxConcurrency", /"auto"/],
   ["a priority that nothing asks for", adaptive({ baseRequests: 5, window: 1, priority: () => "normal" }), "CELLO_CONFLICT", "RateLimitConfig", "priority", /maxConcurrency/],
   ["a priority that is no function", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 5, priority: "critical" }), "CELLO_WRONG_TYPE", "RateLimitConfig", "priority", /function/],

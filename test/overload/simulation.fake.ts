@@ -244,22 +244,23 @@ export class Simulation implements Clock {
       this.#refuse();
       return;
     }
-    if (this.#gate !== undefined && !this.#gate.hasPlace("normal")) {
-      this.#gate.noteShed();
+    const hasPlace = this.#gate?.hasPlace("normal") !== false;
+    if (!hasPlace || this.#gate?.hasPlaceFor(key, "normal", false) === false) {
+      if (hasPlace) this.#gate?.noteShareTaken();
+      else this.#gate?.noteShed();
       this.#buckets.giveBack(key, 1);
       moment.shed++;
       this.#refuse();
       return;
     }
-    this.#gate?.enter();
+    const place = this.#gate?.enter(key);
     moment.admitted++;
     if (client === -1) moment.greedyAdmitted++;
     else moment.politeAdmitted++;
-    const turn = this.#turns.number;
     this.#serve(() => {
       const latencyMs = this.nowMs - arrivedAtMs;
       this.#load.depart(latencyMs, this.nowMs);
-      this.#gate?.leave(turn, latencyMs);
+      place?.leave(latencyMs);
       const at = this.#moment();
       at.answered++;
       at.latencySumMs += this.nowMs - dueMs;

@@ -4,11 +4,13 @@ import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { awaitBody } from "../awaited-body.js";
 import { guardResponse, securedRequestOf, writeRefusal } from "../node/guarded-response.js";
 import { refuseWithoutHead } from "../node/headless-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { hasHead } from "../node/node-response.js";
+import { leaveWithClient } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
 import { addFields, attach } from "./request-fields.js";
 
@@ -53,6 +55,8 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
     attach(request, secured);
     if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
     guardResponse(response, secured);
+    leaveWithClient(request, secured);
+    awaitBody(request, secured);
     holdUntilSaved(response, secured);
     const result = security.admit(secured);
     if (result === undefined) return next();

@@ -3,9 +3,11 @@ import { type Refusal, refusal } from "../../problem.js";
 import { type RoutePlace, type RoutePolicy, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { awaitBody } from "../awaited-body.js";
 import { guardResponse, writeRefusal } from "../node/guarded-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
+import { leaveWithClient } from "../presence.js";
 import { logSecurityEvents } from "./event-log.js";
 import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
 
@@ -93,6 +95,8 @@ export function secure(
   const secured = new SecuredRequest(security, policy, exchange);
   request[kSecured] = secured;
   guardResponse(reply.raw, secured);
+  leaveWithClient(raw, secured);
+  awaitBody(raw, secured);
   holdUntilSaved(reply.raw, secured);
   return secured;
 }

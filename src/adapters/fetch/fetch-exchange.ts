@@ -1,5 +1,6 @@
 import type { ClientAddressResolver } from "../../client-address/client-address.js";
 import type { Exchange, HostRequest } from "../../exchange.js";
+import { isClientGone, type NodeRequest } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
 
 /** A request of the Fetch standard, as the pipeline sees it. */
@@ -12,11 +13,13 @@ export class FetchExchange implements Exchange {
 
   /**
    * @param peerAddress the address at the other end of the socket, when the runtime tells
+   * @param incoming the request of the Node server underneath, when there is one
    */
   constructor(
     raw: Request,
     readonly peerAddress: string | undefined,
     addresses: ClientAddressResolver,
+    readonly incoming: NodeRequest | undefined = undefined,
   ) {
     this.#raw = raw;
     this.#addresses = addresses;
@@ -52,6 +55,10 @@ export class FetchExchange implements Exchange {
   get isSecure(): boolean {
     const forwarded = this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-proto"));
     return forwarded === undefined ? this.#raw.url.startsWith("https:") : forwarded.toLowerCase() === "https";
+  }
+
+  get isClientGone(): boolean | undefined {
+    return this.incoming && isClientGone(this.incoming);
   }
 
   get host(): string | undefined {

@@ -3,6 +3,7 @@ import { SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { incomingOf, leaveWithFetchClient } from "./client-presence.js";
 import { FetchExchange } from "./fetch-exchange.js";
 import { peerAddressOf } from "./peer-address.js";
 import { completeResponse, refusalResponse } from "./secured-response.js";
@@ -43,7 +44,10 @@ export function secure<HostArguments extends readonly unknown[]>(
   return async (request, ...host) => {
     const peer =
       options.peerAddress === undefined ? peerAddressOf(request, host) : options.peerAddress(request, ...host);
-    const secured = new SecuredRequest(security, policy, new FetchExchange(request, peer, security.clientAddresses));
+    const incoming = incomingOf(host);
+    const exchange = new FetchExchange(request, peer, security.clientAddresses, incoming);
+    const secured = new SecuredRequest(security, policy, exchange);
+    leaveWithFetchClient(request, incoming, secured);
     const answer = async (): Promise<Response> => {
       const denied = await security.admit(secured);
       return denied === undefined ? requireResponse(await handler(request, secured, ...host)) : refusalResponse(denied);

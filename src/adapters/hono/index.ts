@@ -4,6 +4,7 @@ import { STORE_UNAVAILABLE } from "../../problem.js";
 import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { incomingOf, leaveWithFetchClient } from "../fetch/client-presence.js";
 import { FetchExchange } from "../fetch/fetch-exchange.js";
 import { peerAddressOf } from "../fetch/peer-address.js";
 import { completeResponse, refusalResponse } from "../fetch/secured-response.js";
@@ -37,8 +38,10 @@ export function cello(
   const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
   return async (context, next) => {
     const { raw } = context.req;
-    const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses);
+    const incoming = incomingOf([context.env]);
+    const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
     const secured = new SecuredRequest(security, policy, exchange);
+    leaveWithFetchClient(raw, incoming, secured);
     try {
       await answer(security, secured, context, next);
       const completed = await completeResponse(context.res, secured);

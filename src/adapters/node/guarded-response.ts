@@ -10,7 +10,6 @@ import { addToVary, appendChangingLines, cookieBeside, isCorsField, securityLine
 import type { SecuredRequest } from "../../secured-request.js";
 import { isHttp2 } from "./node-response.js";
 import { canPrepare, isNodesWriteHead, prepareLines, proveLines, withoutPreparedLines } from "./prepared-lines.js";
-import { leaveAnswered, leaveWithClient } from "./presence.js";
 
 const kSecured = Symbol("cello.secured");
 const kWriteHead = Symbol("cello.writeHead");
@@ -40,7 +39,6 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response.writeHead = writeSecuredHead;
   // Node's own goes past every `writeHead` that was put in its place.
   if (response.writeHeader !== undefined) response.writeHeader = writeHeadByItsOldName;
-  leaveWithClient(response, request);
 }
 
 /** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */
@@ -155,7 +153,7 @@ function complete(
   request: SecuredRequest,
 ): OutgoingHttpHeader[] {
   const cookie = sessionCookie(response, head, request);
-  leaveAnswered(response, request);
+  request.leave(true);
   if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
   const { contestedFields, contestedBesideCookie, headerText } = request.route;
   const setsCacheControl = cookie !== undefined || request.usesSession;

@@ -1,11 +1,7 @@
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest } from "node:http2";
 import { TLSSocket } from "node:tls";
 import type { ClientAddressResolver } from "../../client-address/client-address.js";
 import type { Exchange, HostRequest } from "../../exchange.js";
-
-/** A request of Node's HTTP/1 or HTTP/2 server. */
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
+import { isClientGone, type NodeRequest } from "../presence.js";
 
 /** A request of a Node server, as the pipeline sees it. */
 export class NodeExchange implements Exchange {
@@ -52,6 +48,10 @@ export class NodeExchange implements Exchange {
     const forwarded = this.#addresses.forwarded(this.peerAddress, this.header("x-forwarded-proto"));
     if (forwarded !== undefined) return forwarded.toLowerCase() === "https";
     return this.#raw.socket instanceof TLSSocket;
+  }
+
+  get isClientGone(): boolean {
+    return isClientGone(this.#raw);
   }
 
   get host(): string | undefined {
