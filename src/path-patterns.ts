@@ -3,9 +3,9 @@ import type { ConfigFields } from "./config-fields.js";
 /**
  * The `exclude` lists of configurations: exact paths, or prefixes that end in `*`.
  *
- * They are held against the path as the router sees it (decoded and normalised), or against the
- * pattern of the route that the router chose. An encoding trick in the raw URL therefore opens
- * nothing: what the router does not take for the excluded path, this does not either.
+ * Where the host's router is known, they are held against the pattern of the route that it chose, or the path
+ * as it decodes it. Elsewhere against the path as it was sent, which must be written the usual way: what
+ * stands behind may decode or not, and with every other spelling one of the two would be another path.
  */
 export class PathPatterns {
   readonly #exact: ReadonlySet<string>;
@@ -99,6 +99,29 @@ export function decodePath(target: string): string | undefined {
   }
 }
 
+/** Path characters of RFC 3986 section 3.3, and bytes in percent-encoding. */
+const PATH = /^\/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/;
+
+/** A percent-encoded byte that may stand in a path in no other way: a space, `"<>[]^`{|}`, and those past ASCII. */
+const NEEDED = /^%(?:2[02]|3[CE]|5[BDE]|60|7[BCD]|[89A-F])/i;
+
+/**
+ * The path of a request target as it was sent, for hosts whose router is not known; `undefined` when it
+ * could be written in another way, so that what stands behind may take it for another path.
+ *
+ * @param target the request target, without its query
+ */
+export function canonicalPath(target: string): string | undefined {
+  if (!PATH.test(target)) return undefined;
+  if (!target.includes("%")) return target;
+  for (let at = target.indexOf("%"); at !== -1; at = target.indexOf("%", at + 1)) {
+    if (!NEEDED.test(target.slice(at, at + 3))) return undefined;
+  }
+  // Bytes that are no UTF-8, overlong forms among them.
+  return decodePath(target) === undefined ? undefined : target;
+}
+
 function isAmbiguous(path: string): boolean {
-  return path.includes("//") || path.includes("\\") || path.includes("\0") || /(^|\/)\.\.?(\/|$)/.test(path);
+  // With a semicolon behind them too: some servers cut off what follows it before they look at the dots.
+  return path.includes("//") || path.includes("\\") || path.includes("\0") || /(^|\/)\.\.?([/;]|$)/.test(path);
 }

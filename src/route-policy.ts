@@ -4,7 +4,7 @@ import { Cors } from "./cors/cors.js";
 import { ConfigError } from "./errors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
-import type { PathPatterns } from "./path-patterns.js";
+import { canonicalPath, decodePath, type PathPatterns } from "./path-patterns.js";
 import type { Refusal } from "./problem.js";
 import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "./rate-limit/config.js";
 import { RateLimitStep } from "./rate-limit/step.js";
@@ -75,6 +75,8 @@ export interface RoutePlace {
   readonly pattern: string | undefined;
   /** Whether OPTIONS is all that gets here, or nothing at all: a route for OPTIONS alone, an unknown path. */
   readonly isForOptionsOnly: boolean;
+  /** Whether the host's router is known to decode paths, once, before it compares them. */
+  readonly isDecoded: boolean;
 }
 
 /** {@link RouteSecurityOptions}, checked. */
@@ -102,6 +104,8 @@ export interface RoutePolicy {
   readonly auth: "required" | "optional" | false;
   /** Whether a CORS preflight that is not answered here may pass without token and quota, because no handler of the application meets it by accident. */
   readonly admitsPreflights: boolean;
+  /** The path that decides what is excluded, of a request target without its query; `undefined` when in doubt. */
+  readonly readPath: (rawPath: string) => string | undefined;
   /** Paths that need no token, where the path decides and not the route alone. */
   readonly excludedPaths: PathPatterns | undefined;
   readonly clientLimits: RateLimitStep;
@@ -222,6 +226,7 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
     contestedFields,
     contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
     cors,
+    readPath: place.isDecoded ? decodePath : canonicalPath,
     ...compileAuthentication(security, route, place),
     // A route that asks for tokens by itself means it.
     admitsPreflights: place.isForOptionsOnly && route.auth === undefined && !hasGrants(route),

@@ -3,7 +3,6 @@ import type { Exchange } from "./exchange.js";
 import { createNonce } from "./headers/csp/nonce.js";
 import type { VerifiedToken } from "./jwt/authenticator.js";
 import type { JwtClaims } from "./jwt/claims.js";
-import { decodePath } from "./path-patterns.js";
 import type { Refusal } from "./problem.js";
 import type { RateLimitOutcome, RateLimitState } from "./rate-limit/step.js";
 import type { RoutePolicy } from "./route-policy.js";
@@ -45,6 +44,8 @@ export class SecuredRequest implements SecuredRequestFields {
   limits: RateLimitOutcome | undefined = undefined;
   /** The session, once it was opened. */
   openedSession: Session | undefined = undefined;
+  /** Whether the request target is what the router goes on to match. */
+  isPathKnown = true;
   /** A preflight that somebody else is to answer: it needs no token and takes no quota. */
   isPreflight = false;
   /** Whoever tells it that its client has gone; `undefined` when nobody needs to. */
@@ -152,9 +153,9 @@ export class SecuredRequest implements SecuredRequestFields {
     this.#places = place;
   }
 
-  /** The path as the router sees it; `undefined` when it cannot be decoded. */
+  /** The path that decides what is excluded; `undefined` when the router may see another. */
   get path(): string | undefined {
-    return decodePath(this.exchange.rawPath);
+    return this.isPathKnown ? this.route.readPath(this.exchange.rawPath) : undefined;
   }
 
   /** Whether this request needs a token; `false`: tokens are not looked at. */

@@ -71,7 +71,7 @@ const FIELDS = [
   "events",
 ] as const;
 
-const UNKNOWN_PLACE: RoutePlace = { pattern: undefined, isForOptionsOnly: false };
+const UNKNOWN_PLACE: RoutePlace = { pattern: undefined, isForOptionsOnly: false, isDecoded: false };
 
 /**
  * The compiled security policy of an application: configurations in, one frozen object out that

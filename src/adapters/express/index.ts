@@ -30,6 +30,12 @@ export type ConnectMiddleware = (
   next: (error?: unknown) => void,
 ) => void;
 
+/** What Connect and Express keep of the target that was asked for. */
+interface ConnectRequest extends IncomingMessage {
+  readonly originalUrl?: string;
+  readonly baseUrl?: string;
+}
+
 /**
  * The security layer as Connect-style middleware. Use it before everything else, so that errors and
  * unknown paths carry the security headers too.
@@ -48,10 +54,12 @@ export function cello(security: Security, options: RouteSecurityOptions = {}): C
   const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"));
   return (request, response, next) => {
     if (securedRequestOf(response) !== undefined) return next(mountedTwice());
-    const url = "originalUrl" in request && typeof request.originalUrl === "string" ? request.originalUrl : request.url;
     addFields(request);
-    const exchange = new NodeExchange(request, request, nextRequestId(), url ?? "/", security.clientAddresses);
+    const target = targetOf(request);
+    const shown = target ?? request.url ?? "/";
+    const exchange = new NodeExchange(request, request, nextRequestId(), shown, security.clientAddresses);
     const secured = new SecuredRequest(security, policy, exchange);
+    secured.isPathKnown = target !== undefined;
     attach(request, secured);
     if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
     guardResponse(response, secured);
@@ -86,6 +94,21 @@ async function admitWithoutHead(
 }
 
 export default cello;
+
+/**
+ * The whole request target, as the router behind goes on to match it: a mount path may have been cut off,
+ * and a middleware in front may have rewritten the rest.
+ *
+ * @returns `undefined` when it cannot be told how the router came by its target
+ */
+function targetOf({ url = "/", originalUrl = url, baseUrl }: ConnectRequest): string | undefined {
+  if (originalUrl === url) return url;
+  // Without `baseUrl`, as in Connect: what ends the same was cut off, or looks like it.
+  if (baseUrl === undefined) return originalUrl.endsWith(url) ? originalUrl : undefined;
+  // Express puts a slash where a mount path is all there is.
+  const isCut = originalUrl === baseUrl + url || originalUrl === baseUrl + url.slice(1);
+  return isCut ? originalUrl : baseUrl + url;
+}
 
 function mountedTwice(): ConfigError {
   return new ConfigError({

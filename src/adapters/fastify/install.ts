@@ -21,7 +21,7 @@ const NO_HOST: Refusal = refusal({
 });
 
 /** A path that the router does not know: what answers a preflight there is a hook, as that of a CORS plugin. */
-const UNKNOWN_PATH: RoutePlace = { pattern: undefined, isForOptionsOnly: true };
+const UNKNOWN_PATH: RoutePlace = { pattern: undefined, isForOptionsOnly: true, isDecoded: false };
 
 /**
  * Puts the pipeline into a Fastify instance: in front of every hook that is added later, and around
@@ -159,7 +159,7 @@ function registerRoute(options: RouteOptions): RegisteredRoute {
   const method = Array.isArray(options.method) ? options.method.join(",") : options.method;
   const route: RegisteredRoute = {
     security: readRouteSecurity(options, `${method} ${options.url}`),
-    place: { pattern: options.url, isForOptionsOnly: method === "OPTIONS" },
+    place: { pattern: options.url, isForOptionsOnly: method === "OPTIONS", isDecoded: true },
     policy: undefined,
   };
   // A copy: the same config object may be given to several routes.
