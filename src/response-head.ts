@@ -3,24 +3,51 @@ import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
 
 /**
+ * The fields of a 304 take the place of those that the client keeps with the page (RFC 9111 section
+ * 4.3.4): a policy with a fresh nonce would block the scripts of the kept page, which carry the old one.
+ */
+export const NOT_MODIFIED = 304;
+
+/**
+ * Whether a field of a handler's own is a policy that a {@link NOT_MODIFIED} must not carry.
+ *
+ * @param name in lower case
+ */
+export function isPolicyWithNonce(name: string, value: unknown): boolean {
+  if (name !== "content-security-policy" && name !== "content-security-policy-report-only") return false;
+  return /'nonce-/i.test(String(value));
+}
+
+/**
  * Appends what the security layer adds to the head of a response, as names and values in turn.
  *
  * Called once a response, at the moment its head is written. The host leaves out what the handler
  * set itself, and what `removeHeaders` names.
  *
  * @param head the list to append to
+ * @param status the status of the response
  * @param cookie the session cookie to set, when there is one
  */
-export function appendSecurityLines(head: unknown[], request: SecuredRequest, cookie: string | undefined): void {
+function appendSecurityLines(
+  head: unknown[],
+  status: number,
+  request: SecuredRequest,
+  cookie: string | undefined,
+): void {
   const { headers } = request.route;
   if (headers !== undefined) append(head, headers.lines);
-  appendChangingLines(head, request, cookie);
+  appendChangingLines(head, status, request, cookie);
 }
 
 /** The same without the lines that are the same for every response of the route. */
-export function appendChangingLines(head: unknown[], request: SecuredRequest, cookie: string | undefined): void {
+export function appendChangingLines(
+  head: unknown[],
+  status: number,
+  request: SecuredRequest,
+  cookie: string | undefined,
+): void {
   const { headers } = request.route;
-  if (headers?.usesNonce === true) {
+  if (headers?.usesNonce === true && status !== NOT_MODIFIED) {
     const nonce = request.cspNonce;
     for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
@@ -63,9 +90,9 @@ export function isCorsField(lowerCaseName: string): boolean {
 }
 
 /** The same as a list of its own, for hosts whose heads are no lists. */
-export function securityLines(request: SecuredRequest, cookie: string | undefined): string[] {
+export function securityLines(status: number, request: SecuredRequest, cookie: string | undefined): string[] {
   const lines: string[] = [];
-  appendSecurityLines(lines, request, cookie);
+  appendSecurityLines(lines, status, request, cookie);
   return lines;
 }
 

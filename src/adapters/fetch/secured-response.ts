@@ -1,6 +1,13 @@
 import { StoreUnavailableError } from "../../errors.js";
 import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
-import { addToVary, cookieBeside, isCorsField, securityLines } from "../../response-head.js";
+import {
+  addToVary,
+  cookieBeside,
+  isCorsField,
+  isPolicyWithNonce,
+  NOT_MODIFIED,
+  securityLines,
+} from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 
 /**
@@ -38,7 +45,10 @@ function withLines(response: Response, request: SecuredRequest, cookie: string |
   // A copy: the headers of a redirect or of a fetched response cannot be changed.
   const headers = new Headers(response.headers);
   for (const name of request.route.headers?.removed ?? []) headers.delete(name);
-  const lines = securityLines(request, cookie);
+  if (response.status === NOT_MODIFIED) {
+    for (const [name, value] of response.headers) if (isPolicyWithNonce(name, value)) headers.delete(name);
+  }
+  const lines = securityLines(response.status, request, cookie);
   const hasOwnCors = headers.has("access-control-allow-origin");
   for (let index = 0; index < lines.length; index += 2) {
     const name = lines[index] ?? "";

@@ -6,7 +6,15 @@ import {
   validateHeaderValue,
 } from "node:http";
 import type { Refusal } from "../../problem.js";
-import { addToVary, appendChangingLines, cookieBeside, isCorsField, securityLines } from "../../response-head.js";
+import {
+  addToVary,
+  appendChangingLines,
+  cookieBeside,
+  isCorsField,
+  isPolicyWithNonce,
+  NOT_MODIFIED,
+  securityLines,
+} from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import { isHttp2 } from "./node-response.js";
 import { canPrepare, isNodesWriteHead, prepareLines, proveLines, withoutPreparedLines } from "./prepared-lines.js";
@@ -78,7 +86,7 @@ function writeSecuredHead<Response extends GuardedResponse>(
   const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
   if (isHttp2(this)) requireWritable(head);
   // A second head is an error of the caller; Node says so.
-  const completed = this.headersSent ? head : complete(this, head, request);
+  const completed = this.headersSent ? head : complete(this, status, head, request);
   try {
     passOn(this, writeHead, status, reason, completed);
   } catch (error) {
@@ -149,29 +157,44 @@ function requireWritable(head: readonly OutgoingHttpHeader[]): void {
 /** Adds our lines to the head that the handler gave. */
 function complete(
   response: GuardedResponse,
-  head: OutgoingHttpHeader[],
+  status: number,
+  given: OutgoingHttpHeader[],
   request: SecuredRequest,
 ): OutgoingHttpHeader[] {
+  const head = status === NOT_MODIFIED ? withoutNonces(response, given) : given;
   const cookie = sessionCookie(response, head, request);
   request.leave(true);
-  if (response.getHeaderNames().length > 0) return besideSetHeaders(response, head, request, cookie);
+  if (response.getHeaderNames().length > 0) return besideSetHeaders(response, status, head, request, cookie);
   const { contestedFields, contestedBesideCookie, headerText } = request.route;
   const setsCacheControl = cookie !== undefined || request.usesSession;
   if (isContested(head, setsCacheControl ? contestedBesideCookie : contestedFields)) {
-    return merged(head, securityLines(request, cookie), request.route.headers?.removed ?? []);
+    return merged(head, securityLines(status, request, cookie), request.route.headers?.removed ?? []);
   }
   // The usual case: one list, nothing to compare, and what is the same every time is text already.
   if (canPrepare(response, response[kWriteHead])) {
     prepareLines(response, headerText);
-    appendChangingLines(head, request, cookie);
+    appendChangingLines(head, status, request, cookie);
   } else {
     proveLines(response, response[kWriteHead]);
     // In the same order: the heads of one process are alike from the first on.
     const lines: OutgoingHttpHeader[] = [...(request.route.headers?.lines ?? []), ...head];
-    appendChangingLines(lines, request, cookie);
+    appendChangingLines(lines, status, request, cookie);
     return lines;
   }
   return head;
+}
+
+/** The head of a 304 without policies that hold a nonce, those that were set before included. */
+function withoutNonces(response: GuardedResponse, head: readonly OutgoingHttpHeader[]): OutgoingHttpHeader[] {
+  for (const name of response.getHeaderNames()) {
+    if (isPolicyWithNonce(name, response.getHeader(name))) response.removeHeader(name);
+  }
+  const left: OutgoingHttpHeader[] = [];
+  for (let index = 0; index < head.length; index += 2) {
+    const value = head[index + 1] ?? "";
+    if (!isPolicyWithNonce(String(head[index]).toLowerCase(), value)) left.push(head[index] ?? "", value);
+  }
+  return left;
 }
 
 function isContested(head: readonly OutgoingHttpHeader[], fields: ReadonlySet<string>): boolean {
@@ -260,13 +283,14 @@ function merged(
 /** When fields were set before with `setHeader`, as Express does: Node merges, so ours must not replace those. */
 function besideSetHeaders(
   response: GuardedResponse,
+  status: number,
   own: readonly OutgoingHttpHeader[],
   request: SecuredRequest,
   cookie: string | undefined,
 ): OutgoingHttpHeader[] {
   const removed = request.route.headers?.removed ?? [];
   for (const name of removed) response.removeHeader(name);
-  const head = merged(own, securityLines(request, cookie), removed);
+  const head = merged(own, securityLines(status, request, cookie), removed);
   const ownNames = new Set<string>();
   for (let index = 0; index < own.length; index += 2) ownNames.add(String(own[index]).toLowerCase());
   const hasOwnCors = response.hasHeader("access-control-allow-origin");

@@ -19,7 +19,7 @@ export function refuseWithoutHead(response: ServerResponse, refusal: Refusal, re
   }
   response.statusCode = refusal.status;
   if (typeof response.setHeader === "function") {
-    const fields = [...refusal.headers, ...securityLines(request, undefined)];
+    const fields = [...refusal.headers, ...securityLines(refusal.status, request, undefined)];
     for (let index = 0; index < fields.length; index += 2) {
       response.setHeader(fields[index] ?? "", fields[index + 1] ?? "");
     }
@@ -28,7 +28,7 @@ export function refuseWithoutHead(response: ServerResponse, refusal: Refusal, re
 }
 
 function textOf({ status, headers, body }: Refusal, request: SecuredRequest): string {
-  const fields = ["Connection", "close", ...headers, ...securityLines(request, undefined)];
+  const fields = ["Connection", "close", ...headers, ...securityLines(status, request, undefined)];
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
   for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
   return `${head}\r\n${body}`;
