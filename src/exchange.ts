@@ -25,7 +25,7 @@ export interface Exchange {
   readonly requestId: string;
   /** Path without the query, as it was sent (not decoded): for events, never for decisions. */
   readonly rawPath: string;
-  /** The address at the other end of the socket; `undefined` when the host does not tell. */
+  /** The address at the other end of the socket; `undefined` when the host does not tell, `""` when it is gone. */
   readonly peerAddress: string | undefined;
   /** The client's address as `trustProxy` allows to know it, computed at first use. */
   readonly clientIp: string;

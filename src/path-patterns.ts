@@ -23,8 +23,9 @@ export class PathPatterns {
 
   /** Whether a decoded path is named. A path with a dot segment, `//` or a backslash never is. */
   matches(path: string): boolean {
-    if (this.isEmpty || isAmbiguous(path)) return false;
-    return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix));
+    const isNamed =
+      this.#exact.has(path) || (this.#prefixes.length > 0 && this.#prefixes.some((prefix) => path.startsWith(prefix)));
+    return isNamed && !isAmbiguous(path);
   }
 
   /**

@@ -99,6 +99,7 @@ function limitIdentity(request: SecuredRequest): StepResult {
 
 function checkLimits(request: SecuredRequest, limits: RateLimitStep, identity: string | undefined): StepResult {
   if (limits.isEmpty) return undefined;
+  if (limits.countsAddresses) request.security.addressCheck.look(request.exchange);
   const path = limits.readsPath ? request.path : undefined;
   const outcome = limits.check(request.exchange, request.exchange.request, identity, path);
   if (outcome instanceof Promise) return outcome.then((settled) => applyLimits(request, settled));

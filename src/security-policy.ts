@@ -1,3 +1,4 @@
+import type { AddressCheck } from "./client-address/address-check.js";
 import type { ClientAddressResolver } from "./client-address/client-address.js";
 import type { Clock } from "./clock.js";
 import type { Cors } from "./cors/cors.js";
@@ -32,6 +33,8 @@ export interface SecurityPolicy {
   readonly headers: CompiledSecurityHeaders | undefined;
   readonly rateLimits: RateLimits;
   readonly clientAddresses: ClientAddressResolver;
+  /** Warns when all clients are counted as one. */
+  readonly addressCheck: AddressCheck;
   /** CPU, memory and latency; sampled when an adaptive limit asks. */
   readonly load: LoadMonitor;
 }

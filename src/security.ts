@@ -1,3 +1,4 @@
+import { AddressCheck } from "./client-address/address-check.js";
 import { ClientAddressResolver } from "./client-address/client-address.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConfigFields, describe } from "./config-fields.js";
@@ -106,6 +107,8 @@ export class Security implements SecurityPolicy {
   readonly headers: CompiledSecurityHeaders | undefined;
   readonly rateLimits: RateLimits;
   readonly clientAddresses: ClientAddressResolver;
+  /** Warns when all clients are counted as one. */
+  readonly addressCheck: AddressCheck;
   /** CPU, memory and latency; sampled when an adaptive limit asks. */
   readonly load: LoadMonitor;
   /** The policy of a path without a route. */
@@ -139,6 +142,7 @@ export class Security implements SecurityPolicy {
       options.securityHeaders === undefined ? undefined : asSecurityHeadersConfig(options.securityHeaders);
     this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
     this.clientAddresses = surroundings.clientAddresses;
+    this.addressCheck = new AddressCheck(this.clientAddresses, this.events, options.trustProxy);
     this.load = new LoadMonitor({ clock: this.clock });
     this.rateLimits = new RateLimits(readRateLimits(fields), {
       ...shared,

@@ -81,8 +81,8 @@ export interface AdaptiveRateLimitOptions extends CommonRateLimitOptions {
   /** Who is refused first when there is no place for all. Default: all are `"normal"`. */
   readonly priority?: PriorityOf | undefined;
   /**
-   * Paths that `maxConcurrency` never refuses: exact, or prefixes that end in `*`. Default: `/health`,
-   * `/healthz`, `/livez` and `/readyz`.
+   * Paths that this limit never refuses, neither for its quota nor for `maxConcurrency`: exact, or prefixes
+   * that end in `*`. Default: `/health`, `/healthz`, `/livez` and `/readyz`.
    */
   readonly healthChecks?: readonly string[] | undefined;
 }
@@ -347,7 +347,7 @@ function readMaxConcurrency(fields: ConfigFields): number | "auto" | undefined {
     }
     return fields.number("maxConcurrency", 1, { min: 1, max: MOST_CONCURRENCY, whole: true, unit: "requests" });
   }
-  for (const field of ["clientShare", "priority", "healthChecks"]) {
+  for (const field of ["clientShare", "priority"]) {
     if (fields.raw(field) === undefined) continue;
     fields.fail(
       "CELLO_CONFLICT",

@@ -68,9 +68,20 @@ export class RateLimiter {
     return this.config.name;
   }
 
-  /** Whether a path is not limited; one that cannot be decoded always is. */
+  /** Whether the path decides whether a request is limited. */
+  get readsPath(): boolean {
+    const { excludedPaths, healthCheckPaths } = this.config;
+    return !excludedPaths.isEmpty || healthCheckPaths?.isEmpty === false;
+  }
+
+  /**
+   * Whether a path is not limited; one that cannot be decoded always is. An adaptive limit leaves health
+   * checks alone: an orchestrator that is refused takes a busy process for a dead one.
+   */
   excludes(path: string | undefined): boolean {
-    return path !== undefined && this.config.excludedPaths.matches(path);
+    if (path === undefined) return false;
+    const { excludedPaths, healthCheckPaths } = this.config;
+    return excludedPaths.matches(path) || healthCheckPaths?.matches(path) === true;
   }
 
   /** What a request is counted by; `undefined`: not at all. */

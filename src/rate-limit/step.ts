@@ -19,11 +19,14 @@ export class RateLimitStep {
   readonly #limiters: readonly RateLimiter[];
   readonly #only: RateLimiter | undefined;
   readonly #readsPath: boolean;
+  /** Whether requests are counted by their client's address, or may be. */
+  readonly countsAddresses: boolean;
 
   constructor(limiters: readonly RateLimiter[]) {
     this.#limiters = limiters;
     this.#only = limiters.length === 1 ? limiters[0] : undefined;
-    this.#readsPath = limiters.some(({ config }) => !config.excludedPaths.isEmpty);
+    this.countsAddresses = limiters.some(({ config }) => config.key === undefined);
+    this.#readsPath = limiters.some(({ readsPath }) => readsPath);
   }
 
   /** Whether a limit excludes paths, so that `check` must be given the request's. */

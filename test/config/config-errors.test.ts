@@ -248,7 +248,6 @@ const rows: readonly Row[] = [
   ["another word than auto", adaptive({ baseRequests: 5, window: 1, maxConcurrency: "all" }), "CELLO_WRONG_TYPE", "RateLimitConfig", "maxConcurrency", /"auto"/],
   ["a priority that nothing asks for", adaptive({ baseRequests: 5, window: 1, priority: () => "normal" }), "CELLO_CONFLICT", "RateLimitConfig", "priority", /maxConcurrency/],
   ["a priority that is no function", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 5, priority: "critical" }), "CELLO_WRONG_TYPE", "RateLimitConfig", "priority", /function/],
-  ["health checks that nothing asks for", adaptive({ baseRequests: 5, window: 1, healthChecks: ["/up"] }), "CELLO_CONFLICT", "RateLimitConfig", "healthChecks", /maxConcurrency/],
   ["a health check without a slash", adaptive({ baseRequests: 5, window: 1, maxConcurrency: 5, healthChecks: ["up"] }), "CELLO_INVALID_VALUE", "RateLimitConfig", "healthChecks", /begin with/],
   ["shedding with a plain limit", bucket({ requests: 5, window: 1, maxConcurrency: 5 }), "CELLO_UNKNOWN_FIELD", "RateLimitConfig", "maxConcurrency", /its fields are/],
   ["requests of an adaptive limit", adaptive({ requests: 5, window: 1 }), "CELLO_UNKNOWN_FIELD", "RateLimitConfig", "requests", /baseRequests/],

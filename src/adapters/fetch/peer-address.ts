@@ -19,6 +19,8 @@ export function peerAddressOf(request: Request, hostArguments: readonly unknown[
     if (isRecord(incoming) && isRecord(incoming.socket)) {
       const address = incoming.socket.remoteAddress;
       if (typeof address === "string") return address;
+      // The connection is gone, and its address with it.
+      if (incoming.socket.destroyed === true) return "";
     }
   }
   return undefined;

@@ -36,7 +36,8 @@ export class NodeExchange implements Exchange {
 
   get peerAddress(): string | undefined {
     const socket: NodeRequest["socket"] | undefined = this.#raw.socket;
-    return socket?.remoteAddress;
+    // Of a connection that is gone nobody tells the address, of one over a Unix socket there is none.
+    return socket?.remoteAddress ?? (socket?.destroyed === true ? "" : undefined);
   }
 
   get clientIp(): string {
