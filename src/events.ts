@@ -40,6 +40,13 @@ export type SessionRejection = "malformed" | "signature" | "expired" | "idle" | 
 /** What a store is for: `revocation` and `replay` are those of tokens. */
 type StoreName = "session" | "rate-limit" | "revocation" | "replay" | "jwks";
 
+/**
+ * Why a store failed, where it says so: it did not answer in time (`deadline`); nor did it while this
+ * process was busy, so that it may be well (`busy`); there is no connection (`connection`); it answered that
+ * it will not (`refused`).
+ */
+export type StoreErrorCause = "deadline" | "busy" | "connection" | "refused";
+
 /** Each security event and what it carries. */
 export interface SecurityEvents {
   "token.rejected": RequestEvent & { readonly reason: TokenRejection };
@@ -90,7 +97,11 @@ export interface SecurityEvents {
   "session.destroyed": RequestEvent;
   "session.rejected": RequestEvent & { readonly reason: SessionRejection };
   "csrf.rejected": RequestEvent & { readonly origin: string | undefined; readonly secFetchSite: string | undefined };
-  "store.error": { readonly store: StoreName; readonly message: string };
+  "store.error": {
+    readonly store: StoreName;
+    readonly message: string;
+    readonly cause?: StoreErrorCause | undefined;
+  };
   "store.recovered": { readonly store: StoreName };
   "config.warning": { readonly code: string; readonly message: string };
 }

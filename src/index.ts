@@ -10,6 +10,7 @@ export type {
   SecurityEventName,
   SecurityEvents,
   SessionRejection,
+  StoreErrorCause,
   TokenRejection,
 } from "./events.js";
 export { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";

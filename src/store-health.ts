@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "./clock.js";
-import type { EventHub, SecurityEvents } from "./events.js";
+import type { EventHub, SecurityEvents, StoreErrorCause } from "./events.js";
 
 /** A store that fails again so soon after it recovered is not well yet, in milliseconds. */
 const RELAPSE_MS = 5000;
@@ -33,14 +33,14 @@ export class StoreHealth {
   }
 
   /** The store failed to answer. */
-  failed(error: unknown): void {
+  failed(error: unknown, cause = causeOf(error)): void {
     const now = this.#clock.monotonicMs();
     this.#failedAtMs = now;
     if (this.#isDown) return;
     this.#isDown = true;
     this.#isRelapse = now - this.#recoveredAtMs < RELAPSE_MS;
     const message = error instanceof Error ? error.message : String(error);
-    this.#events.emit("store.error", { store: this.#kind, message });
+    this.#events.emit("store.error", { store: this.#kind, message, ...(cause === undefined ? {} : { cause }) });
   }
 
   /** The store answered. */
@@ -52,4 +52,13 @@ export class StoreHealth {
     this.#recoveredAtMs = now;
     this.#events.emit("store.recovered", { store: this.#kind });
   }
+}
+
+const CAUSES: readonly StoreErrorCause[] = ["deadline", "busy", "connection", "refused"];
+
+/** What a store's error says about itself in `storeCause`; an answer of Redis that is an error is a refusal. */
+export function causeOf(error: unknown): StoreErrorCause | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const said: unknown = "storeCause" in error ? error.storeCause : undefined;
+  return CAUSES.find((cause) => cause === said) ?? (error.name === "ReplyError" ? "refused" : undefined);
 }

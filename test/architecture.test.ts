@@ -103,7 +103,7 @@ const layers: Record<string, Layer> = {
   },
   redis: {
     mayImport: ["spine", "session", "rate-limit", "jwt"],
-    packages: ["ioredis", "cockatiel"],
+    packages: ["ioredis"],
     reason: "a store implements the features' store interfaces and knows nothing above them",
   },
   metrics: {

@@ -67,7 +67,7 @@ export class Fleet {
     this.#isClosed = true;
     clearInterval(this.#timer);
     if (this.#timer === undefined) return;
-    await this.#connection.send((client) => client.zrem(this.#key, this.#id)).catch(() => {});
+    await this.#connection.send(this.#key, (client) => client.zrem(this.#key, this.#id)).catch(() => {});
   }
 
   /**

@@ -39,13 +39,11 @@ const FIELDS = [...SOURCES, "connection", "prefix", "deadline", "lease"] as cons
 
 /** How long to wait between attempts to connect, in milliseconds: Redis is back soon after it is back. */
 export const RECONNECT_MS = 200;
-/** A connection that says nothing for so long while commands wait is given up and made anew. */
+/** A connection that says nothing for so long while commands wait is given up and made anew, in milliseconds. */
 export const SILENCE_MS = 1000;
-/**
- * A script that is not held back to be sent with other commands. ioredis tells commands apart by their
- * name as it is written, and Redis does not: the same command in small letters is held back.
- */
-export const SENT_AT_ONCE = "EVALSHA";
+/** While a slot moves, a command for several of its keys is asked again so often at most, with this pause. */
+const ASK_AGAIN_MS = 5;
+const MAX_REDIRECTIONS = 6;
 
 /** What a store works with, read from its options. */
 export interface RedisSettings {
@@ -132,7 +130,7 @@ function commonOptions(connection: RedisOptions | undefined) {
     // RESP2 is what Redis before 6 and every proxy speak, and nothing here needs more.
     protocol: 2,
     connectTimeout: SILENCE_MS,
-    socketTimeout: SILENCE_MS,
+    // No socketTimeout: it comes before what has arrived is read, when this process was busy for so long.
     // A command that was lost with its connection may have been carried out: never send it twice.
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
@@ -140,8 +138,6 @@ function commonOptions(connection: RedisOptions | undefined) {
     enableOfflineQueue: false,
     // After a failover a name may lead to what is a replica now: the next connection finds the primary.
     reconnectOnError: (error: Error) => error.message.startsWith("READONLY"),
-    enableAutoPipelining: true,
-    autoPipeliningIgnoredCommands: [SENT_AT_ONCE],
     ...connection,
     replyMapping: "legacy",
     retryStrategy: () => RECONNECT_MS,
@@ -159,10 +155,14 @@ function createCluster(
   return new Cluster([...nodes], {
     redisOptions: common,
     clusterRetryStrategy: () => RECONNECT_MS,
-    enableAutoPipelining: true,
-    autoPipeliningIgnoredCommands: [SENT_AT_ONCE],
     enableOfflineQueue: false,
     slotsRefreshTimeout: SILENCE_MS,
+    // A command that was lost with its connection may have been carried out: never send it twice.
+    retryDelayOnFailover: 0,
+    // What was refused is asked again where it is known whether there is time for it.
+    retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: ASK_AGAIN_MS,
+    maxRedirections: MAX_REDIRECTIONS,
   });
 }
 

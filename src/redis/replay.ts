@@ -25,7 +25,7 @@ export class RedisReplay implements ReplayStore {
     if (remainingMs <= 0) return false;
     // The hash makes keys of one length of whatever an issuer writes; UTF-16 keeps apart what UTF-8 would not.
     const key = `${this.#connection.prefix}:replay:${createHash("sha256").update(id, "utf16le").digest("base64url")}`;
-    const answer = await this.#connection.send((client) =>
+    const answer = await this.#connection.send(key, (client) =>
       client.set(key, "1", "PX", Math.min(LONGEST_MS, remainingMs), "NX"),
     );
     return answer === "OK";

@@ -33,7 +33,8 @@ export class RedisSessions implements SessionStore {
   }
 
   async load(id: string): Promise<SessionRecord | undefined> {
-    const fields = await this.#connection.send((client) => client.hmget(this.#keyOf(id), ...FIELDS));
+    const key = this.#keyOf(id);
+    const fields = await this.#connection.send(key, (client) => client.hmget(key, ...FIELDS));
     return recordOf(fields);
   }
 
@@ -78,7 +79,8 @@ export class RedisSessions implements SessionStore {
     if (typeof userId !== "string" || userId === "") return;
     // The session is gone: that its place in the index is not yet must not look like a failure. It is
     // passed over when the index is read, and goes by itself.
-    await this.#connection.send((client) => client.zrem(this.#indexOf(userId), id)).catch(() => {});
+    const index = this.#indexOf(userId);
+    await this.#connection.send(index, (client) => client.zrem(index, id)).catch(() => {});
   }
 
   async list(userId: string): Promise<readonly ListedSession[]> {

@@ -109,7 +109,7 @@ describe("a connection", () => {
   it("does not carry out later what it told as failed", async () => {
     const port = await freePort();
     const connection = connect({ url: `redis://127.0.0.1:${port}` });
-    await expect(connection.send((client) => client.set("late", "1"))).rejects.toThrow();
+    await expect(connection.send("late", (client) => client.set("late", "1"))).rejects.toThrow();
     const late = await startRedis({ port });
     opened.push({ close: () => late.stop() });
     await vi.waitFor(() => connection.run(ECHO, [], ["x"]), { timeout: 5000, interval: 20 });
@@ -142,6 +142,27 @@ describe("a connection", () => {
     await connection.close();
     expect(await client.ping()).toBe("PONG");
   });
+});
+
+it("has a client of the application connect again after a silent cut", async () => {
+  const proxy = await cutableProxy(redis.port);
+  opened.push(proxy);
+  const client = new Redis(`redis://127.0.0.1:${proxy.port}`, {
+    protocol: 2,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    retryStrategy: () => 50,
+  });
+  client.on("error", () => {});
+  opened.push({ close: () => client.disconnect() });
+  const connection = connect({ client });
+  await connection.open(2000);
+  expect(await connection.run(ECHO, [], ["before"])).toBe("before");
+  proxy.cut();
+  await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(RedisDeadlineError);
+  // The old connection hears nothing any more, ever.
+  proxy.heal();
+  await vi.waitFor(() => connection.run(ECHO, [], ["after"]), { timeout: 8000, interval: 20 });
 });
 
 it("finds the primary that Sentinels watch", async () => {

@@ -116,6 +116,19 @@ export async function startCluster(): Promise<RedisCluster> {
   return { nodes, stop };
 }
 
+/** Moves slots with what they hold from one node of a Cluster to another, while both answer. */
+export async function moveSlots(from: RedisServer, to: RedisServer, count: number): Promise<void> {
+  const [fromId, toId] = await Promise.all([from, to].map(async (node) => idOf(await node.command("CLUSTER", "MYID"))));
+  const [source, target, slots] = [`--cluster-from=${fromId}`, `--cluster-to=${toId}`, `--cluster-slots=${count}`];
+  const words = [source, target, slots].flatMap((option) => option.split("="));
+  await run("redis-cli", ["--cluster", "reshard", `127.0.0.1:${from.port}`, ...words, "--cluster-yes"]);
+}
+
+/** The answer of `CLUSTER MYID`: its length, then the id. */
+function idOf(answer: string): string {
+  return answer.split("\r\n")[1] ?? "";
+}
+
 /** Starts a Sentinel that watches a primary on loopback under the name `primary`. */
 export async function startSentinel(primaryPort: number): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), "cello-sentinel-"));
@@ -129,7 +142,11 @@ export async function startSentinel(primaryPort: number): Promise<RedisServer> {
 async function startNode(): Promise<RedisServer> {
   const bus = await freePort();
   return startRedis({
-    args: ["--cluster-enabled", "yes", "--cluster-port", String(bus), "--cluster-node-timeout", "2000"],
+    args: [
+      ...["--cluster-enabled", "yes", "--cluster-port", String(bus), "--cluster-node-timeout", "2000"],
+      // A node that is lost must not take the others with it.
+      ...["--cluster-require-full-coverage", "no"],
+    ],
   });
 }
 
