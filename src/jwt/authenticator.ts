@@ -106,7 +106,7 @@ export class TokenAuthenticator implements TokenRefusals {
    * Reads and verifies the token of a request. A refusal is told to those who listen to
    * `token.rejected`.
    *
-   * @returns a promise only when remote keys have to be fetched first
+   * @returns a promise only when remote keys have to be fetched first, or the list of revoked tokens asked
    */
   authenticate(exchange: Exchange): Authentication | Promise<Authentication> {
     const presented = this.#source.read(exchange);
@@ -116,6 +116,8 @@ export class TokenAuthenticator implements TokenRefusals {
     if (accepted === undefined) return this.#verify(exchange, presented);
     const problem = this.#verifier.checkAgain(accepted.claims);
     if (problem === undefined) return new AcceptedToken(presented, accepted);
+    const news = this.#verifier.newsFor(problem);
+    if (news !== undefined) return this.#verifyWithNews(exchange, presented, news);
     // That says nothing of the token: it would have to be verified again when the list is back.
     if (problem !== "revocations_unavailable") this.#remembered?.forget(presented);
     return this.#reject(exchange, problem);
@@ -142,17 +144,17 @@ export class TokenAuthenticator implements TokenRefusals {
 
   #verify(exchange: Exchange, token: string): Authentication | Promise<Authentication> {
     const outcome = this.#verifier.check(token);
-    const newKeys = this.#verifier.newKeysFor(outcome);
-    // Verified under new keys it is not remembered yet: the next request does that.
-    if (newKeys !== undefined) return newKeys.then(() => this.#verifyUnderNewKeys(exchange, token));
+    const news = this.#verifier.newsFor(outcome);
+    // It is not remembered then: the next request does that.
+    if (news !== undefined) return this.#verifyWithNews(exchange, token, news);
     const accepted = accept(outcome);
     if (typeof accepted === "string") return this.#reject(exchange, accepted);
     this.#remembered?.keep(token, accepted);
     return new AcceptedToken(token, accepted);
   }
 
-  #verifyUnderNewKeys(exchange: Exchange, token: string): Authentication {
-    const accepted = accept(this.#verifier.check(token));
+  async #verifyWithNews(exchange: Exchange, token: string, news: Promise<boolean>): Promise<Authentication> {
+    const accepted = accept(this.#verifier.check(token, await news));
     return typeof accepted === "string" ? this.#reject(exchange, accepted) : new AcceptedToken(token, accepted);
   }
 

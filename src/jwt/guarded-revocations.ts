@@ -25,8 +25,17 @@ export class GuardedRevocations {
   /** Whether no token may pass now, because the list may be out of date. Asked for every request. */
   get mustDeny(): boolean {
     const isCurrent = this.#list.isCurrent !== false;
-    if (isCurrent !== this.#wasCurrent) this.#note(isCurrent);
+    if (isCurrent !== this.#wasCurrent && (isCurrent || !this.#isOnlyBehind)) this.#note(isCurrent);
     return !isCurrent && this.#denies;
+  }
+
+  /**
+   * Waits until the list is up to date, when it is not because this process was busy.
+   *
+   * @returns `undefined` when that is not worth waiting for; else a promise of whether it is now
+   */
+  catchUp(): Promise<boolean> | undefined {
+    return this.#list.catchUp?.();
   }
 
   isRevoked(claims: RegisteredClaims): boolean {
@@ -67,9 +76,17 @@ export class GuardedRevocations {
     return askStore(call, "the list of revoked tokens could not be told", health);
   }
 
+  /** A busy process is no failure of its store. */
+  get #isOnlyBehind(): boolean {
+    return this.#list.catchUp !== undefined && this.#list.failure === undefined;
+  }
+
   #note(isCurrent: boolean): void {
     this.#wasCurrent = isCurrent;
     if (isCurrent) this.#health.answered();
-    else this.#health.failed(this.#list.failure ?? "nothing has been heard of the shared list of revoked tokens");
+    else {
+      const failure = this.#list.failure ?? "nothing has been heard of the shared list of revoked tokens";
+      this.#health.failed(failure, this.#list.failureCause);
+    }
   }
 }

@@ -142,7 +142,7 @@ export class Jwt<Claims = JwtClaims> {
    * @throws TokenError whose `code` says why the token is refused
    */
   async verifyAsync(token: string): Promise<Claims> {
-    return accept<Claims>(await this.#verifier.checkWithRemoteKeys(token));
+    return accept<Claims>(await this.#verifier.checkWithNews(token));
   }
 
   /**

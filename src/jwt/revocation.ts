@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from "../clock.js";
+import type { StoreErrorCause } from "../events.js";
 import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
 
@@ -17,8 +18,16 @@ export interface RevocationList {
    * shared one for about a second. Read for every request. Absent: always.
    */
   readonly isCurrent?: boolean | undefined;
-  /** Why it is not, for the event `store.error`. */
+  /** Why it is not, for the event `store.error`. Of a list with `catchUp`, `undefined` says that it can catch up. */
   readonly failure?: string | undefined;
+  /** The kind of that failure, for the same event. */
+  readonly failureCause?: StoreErrorCause | undefined;
+  /**
+   * Asks for what is new, when the copy is out of date only because this process was busy.
+   * @returns `undefined` when the shared list is known to fail; else a promise of whether the copy now has what was
+   * revoked before the call, but for the last second
+   */
+  catchUp?(): Promise<boolean> | undefined;
   /** Whether a token with these (verified) claims was revoked. */
   isRevoked(claims: RegisteredClaims): boolean;
   /**

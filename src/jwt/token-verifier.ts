@@ -47,12 +47,16 @@ export class TokenVerifier {
     return this.#longestLifetime;
   }
 
-  /** The claims of a token, or why it is refused. */
-  check(token: string): JsonObject | TokenRejection {
+  /**
+   * The claims of a token, or why it is refused.
+   *
+   * @param isCaughtUp the list of revoked tokens was asked just now, whatever the clock says
+   */
+  check(token: string, isCaughtUp = false): JsonObject | TokenRejection {
     if (typeof token !== "string") return "malformed";
     if (token.length > this.#maxTokenLength) return "too_long";
     // Before any work is done: whatever the token is, it could not pass.
-    if (this.#revocations.mustDeny) return "revocations_unavailable";
+    if (!isCaughtUp && this.#revocations.mustDeny) return "revocations_unavailable";
     const keys = this.keys;
     if (keys === undefined) return "keys_unavailable";
     const jws = keys.verify(token);
@@ -71,13 +75,11 @@ export class TokenVerifier {
     return claims;
   }
 
-  /** As `check`, and fetches remote keys when they could make the difference. */
-  async checkWithRemoteKeys(token: string): Promise<JsonObject | TokenRejection> {
+  /** As `check`, and waits for what could make a difference. */
+  async checkWithNews(token: string): Promise<JsonObject | TokenRejection> {
     const outcome = this.check(token);
-    const newKeys = this.newKeysFor(outcome);
-    if (newKeys === undefined) return outcome;
-    await newKeys;
-    return this.check(token);
+    const news = this.newsFor(outcome);
+    return news === undefined ? outcome : this.check(token, await news);
   }
 
   /** How long a client should wait when `check` says `keys_unavailable`, in whole seconds from 1. */
@@ -85,10 +87,16 @@ export class TokenVerifier {
     return this.#remoteKeys?.retryAfter ?? 1;
   }
 
-  /** A fetch of remote keys that is worth waiting for, seen from the outcome of `check`. */
-  newKeysFor(outcome: JsonObject | TokenRejection): Promise<void> | undefined {
+  /**
+   * What is worth waiting for, seen from the outcome of `check`: remote keys, or the list of revoked tokens
+   * when this process was too busy to follow it.
+   *
+   * @returns a promise of whether the list was asked, for the next `check`
+   */
+  newsFor(outcome: JsonObject | TokenRejection | undefined): Promise<boolean> | undefined {
+    if (outcome === "revocations_unavailable") return this.#revocations.catchUp();
     if (outcome !== "unknown_key" && outcome !== "keys_unavailable") return undefined;
-    return this.#remoteKeys?.refresh();
+    return this.#remoteKeys?.refresh()?.then(() => false);
   }
 
   /** What can have changed since a token was verified: the time, and whether it was revoked. */

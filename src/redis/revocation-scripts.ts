@@ -1,20 +1,15 @@
-import type { RedisArgument } from "./connection.js";
 import { defineScript } from "./script.js";
-
-/** One thing that was revoked, as it stands in the shared list. */
-export interface RevocationEntry {
-  /** `t` for a token, `s` for a subject. */
-  readonly kind: "t" | "s";
-  /** The token's id, or the subject. */
-  readonly name: string;
-  /** For a subject: tokens issued until then are refused, in milliseconds since 1970. For a token 0. */
-  readonly untilMs: number;
-  /** Until when it is remembered, in milliseconds since 1970; `Infinity` for ever. */
-  readonly expiresMs: number;
-}
 
 /** Changes that are kept for those who ask what is new; who is further behind loads the whole list. */
 const LOG_LENGTH = 10_000;
+/** Who fills the list must go on within this time, in milliseconds, or another does. */
+const FILL_LEASE_MS = 1000;
+/** So long an empty list waits for a process that knows what it held, */
+const WAIT_MS = 1000;
+/** and half of that for one that knows for sure. */
+const WAIT_FOR_BEST_MS = WAIT_MS / 2;
+/** A server that runs for longer, in seconds, would have been found by all processes that follow it. */
+const SETTLED_SECONDS = 5;
 /** Entries are removed so long after their end, should the clocks of machine and server differ. */
 export const GRACE_MS = 60_000;
 /** What was removed is forgotten so long after the last process has asked. */
@@ -23,12 +18,17 @@ const DAY_MS = 86_400_000;
 /**
  * Common to the scripts below.
  *
- * KEYS: 1 state (hash: epoch, seq, floor), 2 tokens (id -> score: until when, in ms), 3 subjects
+ * KEYS: 1 state (hash: epoch, seq, floor; whole, begun, filler, fillerUntil, filled), 2 tokens (id -> score: until when, in ms), 3 subjects
  * (hash: "<refused until, ms> <remembered until, ms>"), 4 the subjects by until when they are
  * remembered, 5 the log of changes ("<number>:<kind>:<until>:<expires>:<name>" by number).
  *
  * Changes are numbered by the server's time in microseconds, made unique: a server that lost its last
  * seconds does not give a number twice.
+ *
+ * A server that comes back without what it had begins a new epoch, in which the list is not whole until
+ * one of the processes, the filler, has told it what they know. Those that know it all go on meanwhile, and
+ * follow the log; those that do not know wait. Where no process knows anything the list is whole as it is, a
+ * second later.
  */
 const PRELUDE = `
 local time = redis.call('TIME')
@@ -57,9 +57,20 @@ local function sweep()
   end
 end
 
+-- From now on, or from whenever a server that runs for long would have been found.
+local function lose(epoch)
+  local said = redis.pcall('INFO', 'server')
+  local seconds = type(said) == 'string' and tonumber(string.match(said, 'uptime_in_seconds:(%d+)')) or 0
+  local begun = now
+  if seconds > ${SETTLED_SECONDS} then begun = now - ${WAIT_MS} end
+  redis.call('HSET', KEYS[1], 'epoch', epoch, 'whole', '0', 'begun', whole(begun), 'fillerUntil', '0', 'filled', '0')
+  redis.call('HDEL', KEYS[1], 'filler')
+end
+
 local function begin(epoch)
   redis.call('DEL', KEYS[5])
-  redis.call('HSET', KEYS[1], 'epoch', epoch, 'seq', '0', 'floor', '0')
+  redis.call('HSET', KEYS[1], 'seq', '0', 'floor', '0')
+  lose(epoch)
 end
 
 -- The log is needed only while processes ask for it.
@@ -69,15 +80,8 @@ local function keepLog()
 end
 `;
 
-/**
- * Adds entries, notes those that are news, and tells it.
- *
- * ARGV: 1 a new epoch, should there be none; 2 the channel; then four for each entry: kind, name,
- * until, expires.
- *
- * @returns how many were news
- */
-const ADD = defineScript(`${PRELUDE}
+/** Common to the scripts that add. */
+const ADDING = `
 local function addToken(name, expires)
   local known = redis.call('ZSCORE', KEYS[2], name)
   if known and number(known) >= number(expires) then return false end
@@ -112,6 +116,17 @@ local function expireWithLast(key, ordered)
   end
 end
 
+`;
+
+/**
+ * Adds entries, notes those that are news, and tells it.
+ *
+ * ARGV: 1 a new epoch, should there be none; 2 the channel; then four for each entry: kind, name,
+ * until, expires.
+ *
+ * @returns how many were news
+ */
+const ADD = defineScript(`${PRELUDE}${ADDING}
 if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then begin(ARGV[1]) end
 local seq = number(redis.call('HGET', KEYS[1], 'seq'))
 local stamp = time[1] * 1000000 + time[2]
@@ -146,12 +161,14 @@ return news
 `);
 
 /**
- * Tells what is new.
+ * Tells what is new, and whether the list is whole.
  *
  * ARGV: 1 a new epoch, should there be none or the old one be over; 2 the epoch that is known; 3 the
- * number of the last change that is known; 4 how many changes to tell at most.
+ * number of the last change that is known; 4 how many changes to tell at most; 5 who asks; 6 whether he can
+ * fill the list: `1` for sure, `2` as far as he knows, `0` not.
  *
- * @returns epoch, number of the last change, whether the whole list must be loaded (1) or not (0), changes
+ * @returns epoch; number of the last change; number up to which the log is cut; 1 when what is new cannot be
+ * told by changes; `whole`, `fill` (by who asks) or `wait`; how many parts are filled; changes
  */
 const NEWS = defineScript(`${PRELUDE}
 sweep()
@@ -162,15 +179,62 @@ if not epoch then
   begin(epoch)
 end
 if redis.call('PTTL', KEYS[1]) < ${DAY_MS / 2} then keepLog() end
-if epoch ~= ARGV[2] or number(ARGV[3]) < number(floor) then return {epoch, seq, 1} end
 
+local isBehind = epoch ~= ARGV[2] or number(ARGV[3]) < number(floor)
 -- The change that was seen last must still be there. If not, the server has lost what it once said (an
 -- older snapshot, a replica that took over): a new epoch asks all processes for what they know.
-if number(ARGV[3]) > number(floor) and redis.call('ZCOUNT', KEYS[5], ARGV[3], ARGV[3]) == 0 then
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
-  return {ARGV[1], seq, 1}
+if not isBehind and number(ARGV[3]) > number(floor) and redis.call('ZCOUNT', KEYS[5], ARGV[3], ARGV[3]) == 0 then
+  epoch, isBehind = ARGV[1], true
+  lose(epoch)
 end
-return {epoch, seq, 0, unpack(redis.call('ZRANGEBYSCORE', KEYS[5], '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[4]))}
+
+local function phase()
+  local fill = redis.call('HMGET', KEYS[1], 'whole', 'filler', 'fillerUntil', 'filled', 'begun')
+  local filled = fill[4] or '0'
+  -- A list of an older version says nothing.
+  if fill[1] ~= '0' then return 'whole', filled end
+  local untilMs, begun = number(fill[3] or '0'), number(fill[5] or '0')
+  if fill[2] == ARGV[5] then return 'fill', filled end
+  if untilMs > now then return 'wait', filled end
+  local waited = now - math.max(untilMs, begun)
+  if ARGV[6] == '1' or (ARGV[6] == '2' and waited >= ${WAIT_FOR_BEST_MS}) then
+    redis.call('HSET', KEYS[1], 'filler', ARGV[5], 'fillerUntil', whole(now + ${FILL_LEASE_MS}))
+    return 'fill', filled
+  end
+  if ARGV[6] == '0' and waited >= ${WAIT_MS} then
+    redis.call('HSET', KEYS[1], 'whole', '1')
+    return 'whole', filled
+  end
+  return 'wait', filled
+end
+
+local name, filled = phase()
+if isBehind then return {epoch, seq, floor, 1, name, filled} end
+local changes = redis.call('ZRANGEBYSCORE', KEYS[5], '(' .. ARGV[3], '+inf', 'LIMIT', 0, ARGV[4])
+return {epoch, seq, floor, 0, name, filled, unpack(changes)}
+`);
+
+/**
+ * Fills the list with a part of what was known before the epoch: no news for those who knew it.
+ *
+ * ARGV: 1 the channel; 2 the epoch; 3 the filler; 4 how many parts are filled with this; 5 whether that
+ * is all; 6 the number of tokens; two for each of them: expires, name; then four for each subject, as for `add`.
+ *
+ * @returns 1, or 0 when it is another's turn
+ */
+const FILL = defineScript(`${PRELUDE}${ADDING}
+local state = redis.call('HMGET', KEYS[1], 'epoch', 'filler', 'whole')
+if state[1] ~= ARGV[2] or state[2] ~= ARGV[3] or state[3] ~= '0' then return 0 end
+local last = 6 + 2 * number(ARGV[6])
+if last > 6 then redis.call('ZADD', KEYS[2], 'GT', unpack(ARGV, 7, last)) end
+for i = last + 1, #ARGV, 4 do addSubject(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
+expireWithLast(KEYS[2], KEYS[2])
+expireWithLast(KEYS[3], KEYS[4])
+expireWithLast(KEYS[4], KEYS[4])
+redis.call('HSET', KEYS[1], 'filled', ARGV[4], 'fillerUntil', whole(now + ${FILL_LEASE_MS}), 'whole', ARGV[5])
+keepLog()
+if ARGV[5] == '1' then redis.call('PUBLISH', ARGV[1], 'whole') end
+return 1
 `);
 
 /**
@@ -185,80 +249,9 @@ if ARGV[1] == 't' then return redis.call('ZSCAN', KEYS[2], ARGV[2], 'COUNT', ARG
 return redis.call('HSCAN', KEYS[3], ARGV[2], 'COUNT', ARGV[3])
 `);
 
-export const REVOCATION_SCRIPTS = Object.freeze({ add: ADD, news: NEWS, list: LIST });
+export const REVOCATION_SCRIPTS = Object.freeze({ add: ADD, news: NEWS, list: LIST, fill: FILL });
 
 /** The keys of the scripts, all in one slot of a Cluster. */
 export function revocationKeys(prefix: string): readonly string[] {
   return ["state", "tokens", "subjects", "expiry", "log"].map((part) => `${prefix}:revocation:{r}:${part}`);
-}
-
-/** The arguments of `add` for an entry. */
-export function argumentsOf({ kind, name, untilMs, expiresMs }: RevocationEntry): RedisArgument[] {
-  return [kind, writeName(name), String(untilMs), Number.isFinite(expiresMs) ? String(expiresMs) : "inf"];
-}
-
-/** What `news` answers. */
-export interface News {
-  readonly epoch: string;
-  /** Number of the last change, as text: it has more digits than a score shows. */
-  readonly seq: string;
-  readonly mustReload: boolean;
-  readonly changes: readonly { readonly seq: string; readonly entry: RevocationEntry }[];
-}
-
-/** @throws TypeError for an answer that is not one of `news` */
-export function readNews(answer: unknown): News {
-  if (!Array.isArray(answer)) throw strange();
-  const [epoch, seq, mustReload, ...changes]: unknown[] = answer;
-  if (typeof epoch !== "string" || typeof seq !== "string") throw strange();
-  return { epoch, seq, mustReload: mustReload === 1, changes: changes.map(readChange) };
-}
-
-/** @throws TypeError for an answer that is not one of `list` */
-export function readList(kind: "t" | "s", answer: unknown): { cursor: string; entries: RevocationEntry[] } {
-  if (!Array.isArray(answer)) throw strange();
-  const [cursor, items]: unknown[] = answer;
-  if (typeof cursor !== "string" || !Array.isArray(items)) throw strange();
-  const entries: RevocationEntry[] = [];
-  for (let index = 0; index + 1 < items.length; index += 2) {
-    const [name, value]: unknown[] = [items[index], items[index + 1]];
-    if (typeof name !== "string" || typeof value !== "string") throw strange();
-    const [untilMs = "0", expiresMs = ""] = kind === "t" ? ["0", value] : value.split(" ");
-    entries.push({ kind, name: readName(name), untilMs: readNumber(untilMs), expiresMs: readNumber(expiresMs) });
-  }
-  return { cursor, entries };
-}
-
-function readChange(text: unknown): News["changes"][number] {
-  const parts = typeof text === "string" ? /^(\d+):([ts]):([^:]*):([^:]*):(.*)$/s.exec(text) : null;
-  if (parts === null) throw strange();
-  const [, seq = "", kind, untilMs = "", expiresMs = "", name = ""] = parts;
-  const entry: RevocationEntry = {
-    kind: kind === "t" ? "t" : "s",
-    name: readName(name),
-    untilMs: readNumber(untilMs),
-    expiresMs: readNumber(expiresMs),
-  };
-  return { seq, entry };
-}
-
-function readNumber(text: string): number {
-  const value = text === "inf" ? Number.POSITIVE_INFINITY : Number(text);
-  if (Number.isNaN(value)) throw strange();
-  return value;
-}
-
-/** As JSON, since not every JavaScript string survives UTF-8: half a surrogate pair does not. */
-function writeName(name: string): string {
-  return JSON.stringify(name);
-}
-
-function readName(text: string): string {
-  const name: unknown = JSON.parse(text);
-  if (typeof name !== "string") throw strange();
-  return name;
-}
-
-function strange(): TypeError {
-  return new TypeError("Redis answered with something that is no list of revocations");
 }

@@ -1,18 +1,12 @@
-import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../clock.js";
+import type { StoreErrorCause } from "../events.js";
 import type { RegisteredClaims } from "../jwt/claims.js";
-import { MemoryRevocationList, type RevocationList } from "../jwt/revocation.js";
-import type { RedisArgument, RedisConnection } from "./connection.js";
-import {
-  argumentsOf,
-  GRACE_MS,
-  type News,
-  REVOCATION_SCRIPTS,
-  type RevocationEntry,
-  readList,
-  readNews,
-  revocationKeys,
-} from "./revocation-scripts.js";
+import type { RevocationList } from "../jwt/revocation.js";
+import { causeOf } from "../store-health.js";
+import type { RedisConnection } from "./connection.js";
+import type { News, RevocationEntry } from "./revocation-answers.js";
+import { RECENT_MS, RevocationCopy } from "./revocation-copy.js";
+import { CHUNK, RevocationTransfer } from "./revocation-transfer.js";
 
 /** Options of `RedisRevocations`. */
 export interface RedisRevocationsOptions {
@@ -23,82 +17,100 @@ export interface RedisRevocationsOptions {
 
 /** How often Redis is asked for news, should no message have told of any. */
 const POLL_MS = 250;
-/** The copy counts as current so long after the last answer: with the time of an answer less than a second. */
+/** How often a list that is not whole is asked for, by a process that knows nothing. */
+const WAIT_POLL_MS = 50;
+/** The copy counts as current so long after the last question that was answered. */
 const CURRENT_MS = 900;
 /** How long `open` waits for the first answer. */
 const OPEN_MS = 2000;
-/** Entries in one call. */
-const CHUNK = 500;
 /** Subjects are remembered at least so long: who revokes need not know the lifetime of all tokens. */
 const DAY_SECONDS = 86_400;
+/** Processes compare their copies with a list that was filled anew one after the other, within so many milliseconds. */
+const COMPARE_WITHIN_MS = 2000;
 
 /**
  * A list of revoked tokens that all machines with the same Redis share.
  *
  * Requests are judged by a copy in memory. A message tells each process of a change at once; and as
  * messages can be lost, each asks four times a second what is new since the last change that it
- * knows. When Redis comes back without what it had, every process tells it again what it knows.
+ * knows.
+ *
+ * When Redis comes back without what it had, a process whose copy is whole goes on with it. One of them
+ * fills the list anew, and another goes on where it stopped should it die. Each tells at once what it
+ * learned last, and compares the list with its copy when it is whole. A process that knows nothing
+ * waits until then.
  */
 export class RedisRevocations implements RevocationList {
   readonly #connection: RedisConnection;
-  readonly #keys: readonly string[];
-  readonly #channel: string;
-  readonly #clock: Clock;
-  readonly #copy: MemoryRevocationList;
+  readonly #copy: RevocationCopy;
+  readonly #transfer: RevocationTransfer;
   readonly #listeners = new Set<() => void>();
   /** The state of the shared list that the copy has; no epoch before the first. */
   #epoch = "";
   #seq = "0";
-  /** Something is known here that Redis may not know. */
-  #mustPush = false;
+  /** Whether the copy holds the whole list; `stale`: it did once, and may have missed something since. */
+  #completeness: "none" | "stale" | "whole" = "none";
+  /** The epoch whose whole list the copy was compared with, or was made from. */
+  #comparedEpoch = "";
+  /** What could not be told. */
+  #untold: RevocationEntry[] = [];
   #isCurrent = false;
-  #currentUntilMs = Number.NEGATIVE_INFINITY;
+  /** When the last question was asked that was answered. */
+  #askedMs = Number.NEGATIVE_INFINITY;
   #failure: string | undefined;
+  #failureCause: StoreErrorCause | undefined;
   #opening: Promise<void> | undefined;
+  #isOpen = false;
   /** Ends the waiting of `open`. */
   #stopWaiting: () => void = () => {};
   #poll: NodeJS.Timeout | undefined;
   #expiry: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
   #syncAgain = false;
+  /** Fills the list, or compares it with the copy, beside what is asked and told. */
+  #work: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(connection: RedisConnection, options: RedisRevocationsOptions = {}) {
     this.#connection = connection;
-    this.#keys = revocationKeys(connection.prefix);
-    this.#channel = `${connection.prefix}:revocation:{r}:news`;
-    this.#clock = options.clock ?? systemClock;
-    this.#copy = new MemoryRevocationList({ clock: this.#clock, maxEntries: options.maxEntries ?? 1_000_000 });
+    this.#copy = new RevocationCopy(options.clock ?? systemClock, options.maxEntries ?? 1_000_000);
+    this.#transfer = new RevocationTransfer(connection, this.#copy);
   }
 
   /**
    * Whether Redis has been heard of within the last second. The clock says so: after a standstill of the
-   * process, requests that wait are served before timers.
+   * process, requests that wait are served before timers. What counts is when it was asked: the answer may
+   * have waited for this process.
    */
   get isCurrent(): boolean {
-    return this.#isCurrent && systemClock.monotonicMs() < this.#currentUntilMs;
+    return this.#isCurrent && systemClock.monotonicMs() < this.#askedMs + CURRENT_MS;
   }
 
   get failure(): string | undefined {
     return this.#failure;
   }
 
+  get failureCause(): StoreErrorCause | undefined {
+    return this.#failureCause;
+  }
+
   /** How many token ids and subjects are known here. */
   get size(): number {
-    return this.#copy.size;
+    return this.#copy.list.size;
   }
 
   isRevoked(claims: RegisteredClaims): boolean {
-    return this.#copy.isRevoked(claims);
+    return this.#copy.list.isRevoked(claims);
   }
 
   revokedUntilMs(sub: string): number | undefined {
-    return this.#copy.revokedUntilMs(sub);
+    return this.#copy.list.revokedUntilMs(sub);
   }
 
   /** Rejects when Redis could not be told; it is told with the next answer then, and known here at once. */
   revoke(jti: string, expiresAt: number | undefined): Promise<void> {
-    this.#copy.revoke(jti, expiresAt);
+    this.#copy.list.revoke(jti, expiresAt);
     const expiresMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt * 1000;
     return this.#tell({ kind: "t", name: jti, untilMs: 0, expiresMs });
   }
@@ -106,8 +118,13 @@ export class RedisRevocations implements RevocationList {
   /** Rejects when Redis could not be told; it is told with the next answer then, and known here at once. */
   revokeAll(sub: string, nowMs: number, lifetime = DAY_SECONDS): Promise<void> {
     const seconds = Math.max(DAY_SECONDS, lifetime);
-    this.#copy.revokeAll(sub, nowMs, seconds);
+    this.#copy.list.revokeAll(sub, nowMs, seconds);
     return this.#tell({ kind: "s", name: sub, untilMs: nowMs, expiresMs: nowMs + seconds * 1000 });
+  }
+
+  catchUp(): Promise<boolean> | undefined {
+    if (this.#isClosed || this.#failure !== undefined || this.#opening === undefined) return undefined;
+    return this.#catchUp(systemClock.monotonicMs() - CURRENT_MS);
   }
 
   /**
@@ -129,6 +146,7 @@ export class RedisRevocations implements RevocationList {
     this.#isClosed = true;
     clearInterval(this.#poll);
     clearTimeout(this.#expiry);
+    clearTimeout(this.#soon);
     this.#listeners.clear();
     this.#stopWaiting();
   }
@@ -137,7 +155,7 @@ export class RedisRevocations implements RevocationList {
     if (this.#isClosed) return;
     this.#poll = setInterval(() => this.#syncNow(false), POLL_MS).unref();
     const listener = { onMessage: () => this.#syncNow(true), onConnected: () => this.#syncNow(true) };
-    this.#connection.subscribe(this.#channel, listener).catch(() => {
+    this.#connection.subscribe(this.#transfer.channel, listener).catch(() => {
       // Without messages the poll remains, which is soon enough.
     });
     await new Promise<void>((resolve) => {
@@ -148,23 +166,27 @@ export class RedisRevocations implements RevocationList {
       };
       this.#syncNow(true);
     });
+    this.#isOpen = true;
   }
 
   async #tell(entry: RevocationEntry): Promise<void> {
+    this.#copy.note(entry);
     try {
-      await this.#add([entry]);
+      await this.#transfer.tell([entry]);
     } catch (error) {
-      this.#mustPush = true;
+      this.#untold.push(entry);
       throw error;
     }
   }
 
-  async #add(entries: readonly RevocationEntry[]): Promise<void> {
-    await this.#run(REVOCATION_SCRIPTS.add, [randomUUID(), this.#channel, ...entries.flatMap(argumentsOf)]);
-  }
-
-  #run(script: (typeof REVOCATION_SCRIPTS)["add"], args: readonly RedisArgument[]): Promise<unknown> {
-    return this.#connection.run(script, this.#keys, args);
+  /** Asks until the answer to a question of that moment or later is here; `false` when it fails. */
+  async #catchUp(sinceMs: number): Promise<boolean> {
+    while (this.#askedMs < sinceMs) {
+      this.#syncNow(false);
+      await this.#syncing;
+      if (this.#failure !== undefined || this.#isClosed) return false;
+    }
+    return true;
   }
 
   /** @param isNews `true`: should it be asking already, it asks once more */
@@ -184,79 +206,137 @@ export class RedisRevocations implements RevocationList {
   /** Never rejects. */
   async #sync(): Promise<void> {
     try {
-      if (this.#mustPush) await this.#push();
+      await this.#tellUntold();
       for (;;) {
-        const news = await this.#askNews();
-        if (news.mustReload) await this.#reload(news);
+        const askedMs = systemClock.monotonicMs();
+        const news = await this.#transfer.ask(this.#epoch, this.#seq, this.#canFill);
+        if (news.isBehind) {
+          if (await this.#follow(news)) continue;
+          return;
+        }
         for (const { seq, entry } of news.changes) {
-          this.#apply(entry);
+          this.#copy.learn(entry);
           this.#seq = seq;
         }
-        if (!news.mustReload && news.changes.length < CHUNK) break;
+        this.#tend(news);
+        if (news.changes.length >= CHUNK) continue;
+        this.#heard(askedMs);
+        return;
       }
-      this.#heard();
     } catch (error) {
-      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#failed(error instanceof Error ? error.message : String(error), causeOf(error));
     }
   }
 
-  async #askNews(): Promise<News> {
-    return readNews(await this.#run(REVOCATION_SCRIPTS.news, [randomUUID(), this.#epoch, this.#seq, CHUNK]));
+  get #canFill(): 0 | 1 | 2 {
+    return this.#completeness === "whole" ? 1 : this.#completeness === "stale" ? 2 : 0;
   }
 
-  /** Loads the whole list; before that, what is known here goes to a Redis that has begun anew. */
-  async #reload({ epoch, seq }: News): Promise<void> {
-    if (epoch !== this.#epoch && this.#copy.size > 0) await this.#push();
-    for (const kind of ["t", "s"] as const) {
-      let cursor = "0";
-      do {
-        const part = readList(kind, await this.#run(REVOCATION_SCRIPTS.list, [kind, cursor, CHUNK]));
-        for (const entry of part.entries) this.#apply(entry);
-        cursor = part.cursor;
-      } while (cursor !== "0");
-    }
-    // Only now: should this have been broken off, it begins again. What was added meanwhile is in the log.
-    this.#epoch = epoch;
-    this.#seq = seq;
-  }
-
-  /** Tells Redis all that is known here; what it knows already is no news and costs it little. */
-  async #push(): Promise<void> {
-    // What cannot be told from now on must be told again.
-    this.#mustPush = false;
+  async #tellUntold(): Promise<void> {
+    const untold = this.#untold;
+    if (untold.length === 0) return;
+    this.#untold = [];
     try {
-      let chunk: RevocationEntry[] = [];
-      for (const entry of this.#known()) {
-        if (chunk.push(entry) < CHUNK) continue;
-        await this.#add(chunk);
-        chunk = [];
-      }
-      if (chunk.length > 0) await this.#add(chunk);
+      await this.#transfer.tell(untold);
     } catch (error) {
-      this.#mustPush = true;
+      this.#untold.push(...untold);
       throw error;
     }
   }
 
-  *#known(): Generator<RevocationEntry> {
-    const now = this.#clock.wallMs();
-    for (const [name, seconds] of this.#copy.tokens) {
-      if (seconds * 1000 + GRACE_MS > now) yield { kind: "t", name, untilMs: 0, expiresMs: seconds * 1000 };
+  /**
+   * Goes over to another epoch, or to a log that does not reach back to what is known here.
+   *
+   * @returns whether to go on asking now
+   */
+  async #follow(news: News): Promise<boolean> {
+    if (this.#completeness === "whole") {
+      if (this.#knowsAllBefore(news)) {
+        // First of all what the others may have missed.
+        await this.#transfer.tell(this.#copy.recent(this.#askedMs));
+        this.#epoch = news.epoch;
+        this.#seq = news.floor;
+        return true;
+      }
+      this.#completeness = "stale";
     }
-    const lifetimeMs = this.#copy.subjectLifetime * 1000;
-    for (const [name, untilMs] of this.#copy.subjects) {
-      if (untilMs + lifetimeMs + GRACE_MS > now) yield { kind: "s", name, untilMs, expiresMs: untilMs + lifetimeMs };
+    if (news.phase !== "whole") {
+      this.#tend(news);
+      this.#waitFor("Redis has lost the list of revoked tokens, and it is not filled yet");
+      return false;
     }
+    if (this.#completeness === "none") this.#failed("the shared list of revoked tokens is being loaded", undefined);
+    await this.#transfer.exchange();
+    // Only now: should this have been broken off, it begins again. What was added meanwhile is in the log.
+    this.#completeness = "whole";
+    this.#epoch = news.epoch;
+    this.#seq = news.seq;
+    this.#comparedEpoch = news.epoch;
+    return true;
   }
 
-  #apply({ kind, name, untilMs, expiresMs }: RevocationEntry): void {
-    if (kind === "s") this.#copy.revokeAll(name, untilMs, (expiresMs - untilMs) / 1000);
-    else this.#copy.revoke(name, expiresMs === Number.POSITIVE_INFINITY ? undefined : expiresMs / 1000);
+  /**
+   * Whether what this copy lacks is in the log, or about to be told by those who learned it: each tells
+   * what it learned in the last minute.
+   */
+  #knowsAllBefore({ epoch, floor }: News): boolean {
+    if (epoch === this.#epoch) return false;
+    if (systemClock.monotonicMs() - this.#askedMs > RECENT_MS) return false;
+    return Number(floor) <= Number(this.#seq);
   }
 
-  #heard(): void {
+  /** Does its part of filling the list, or of comparing it, beside. */
+  #tend({ epoch, phase, filled }: News): void {
+    if (this.#work !== undefined || phase === "wait" || this.#isClosed) return;
+    if (phase === "fill")
+      this.#begin(this.#transfer.fill(epoch, filled).then((isWhole) => this.#filled(epoch, isWhole)));
+    else if (this.#completeness === "whole" && this.#comparedEpoch !== epoch) this.#begin(this.#compare(epoch));
+  }
+
+  #begin(work: Promise<void>): void {
+    this.#work = work
+      .catch(() => {
+        // It begins again with the next answer, from where it stopped.
+      })
+      .finally(() => {
+        this.#work = undefined;
+      });
+  }
+
+  #filled(epoch: string, isWhole: boolean): void {
+    if (isWhole && this.#completeness === "whole") this.#comparedEpoch = epoch;
+    this.#syncNow(true);
+  }
+
+  async #compare(epoch: string): Promise<void> {
+    await new Promise<void>((resolve) => {
+      setTimeout(resolve, Math.random() * COMPARE_WITHIN_MS).unref();
+    });
     if (this.#isClosed) return;
-    this.#currentUntilMs = systemClock.monotonicMs() + CURRENT_MS;
+    await this.#transfer.exchange();
+    this.#comparedEpoch = epoch;
+  }
+
+  #waitFor(what: string): void {
+    this.#failed(what, "refused");
+    clearTimeout(this.#soon);
+    if (!this.#isClosed) this.#soon = setTimeout(() => this.#syncNow(false), WAIT_POLL_MS).unref();
+  }
+
+  #failed(failure: string, cause: StoreErrorCause | undefined): void {
+    this.#failure = failure;
+    this.#failureCause = cause;
+    // Until it is open everybody waits, and nothing has failed.
+    if (this.isCurrent || this.#isClosed || !this.#isOpen) return;
+    this.#isCurrent = false;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #heard(askedMs: number): void {
+    if (this.#isClosed) return;
+    this.#failure = undefined;
+    this.#failureCause = undefined;
+    this.#askedMs = askedMs;
     if (this.#expiry === undefined) {
       this.#expiry = setTimeout(() => this.#setCurrent(false), CURRENT_MS).unref();
     } else {
@@ -268,10 +348,7 @@ export class RedisRevocations implements RevocationList {
   #setCurrent(isCurrent: boolean): void {
     if (this.#isCurrent === isCurrent) return;
     this.#isCurrent = isCurrent;
-    if (isCurrent) {
-      this.#failure = undefined;
-      this.#stopWaiting();
-    }
+    if (isCurrent) this.#stopWaiting();
     for (const listener of this.#listeners) listener();
   }
 }

@@ -1,0 +1,63 @@
+import type { Clock } from "../clock.js";
+import { MemoryRevocationList } from "../jwt/revocation.js";
+import type { RevocationEntry } from "./revocation-answers.js";
+import { GRACE_MS } from "./revocation-scripts.js";
+
+/** Entries that were learned so lately may be known to this process alone, in milliseconds, */
+export const RECENT_MS = 60_000;
+/** and so many of them are told: less than what the log of changes holds. */
+const MOST_RECENT = 5_000;
+
+/** What was learned, and when, on the monotonic clock. */
+interface Learned {
+  readonly entry: RevocationEntry;
+  readonly atMs: number;
+}
+
+/** What one process knows of the shared list, and what it learned last. */
+export class RevocationCopy {
+  readonly list: MemoryRevocationList;
+  readonly #clock: Clock;
+  #recent: Learned[] = [];
+
+  constructor(clock: Clock, maxEntries: number) {
+    this.#clock = clock;
+    this.list = new MemoryRevocationList({ clock, maxEntries });
+  }
+
+  /** Knows one more. */
+  add({ kind, name, untilMs, expiresMs }: RevocationEntry): void {
+    if (kind === "s") this.list.revokeAll(name, untilMs, (expiresMs - untilMs) / 1000);
+    else this.list.revoke(name, expiresMs === Number.POSITIVE_INFINITY ? undefined : expiresMs / 1000);
+  }
+
+  /** Knows one more, which others may not know. */
+  learn(entry: RevocationEntry): void {
+    this.add(entry);
+    this.note(entry);
+  }
+
+  /** Notes that what is known already has been learned just now. */
+  note(entry: RevocationEntry): void {
+    this.#recent.push({ entry, atMs: this.#clock.monotonicMs() });
+    if (this.#recent.length >= 2 * MOST_RECENT) this.#recent = this.#recent.slice(-MOST_RECENT);
+  }
+
+  /** What was learned in the last minute before a moment, and since. */
+  recent(beforeMs: number): readonly RevocationEntry[] {
+    const recent = this.#recent.filter(({ atMs }) => atMs >= beforeMs - RECENT_MS).slice(-MOST_RECENT);
+    return recent.map(({ entry }) => entry);
+  }
+
+  /** All that is known and has not expired. */
+  *entries(): Generator<RevocationEntry> {
+    const now = this.#clock.wallMs();
+    for (const [name, seconds] of this.list.tokens) {
+      if (seconds * 1000 + GRACE_MS > now) yield { kind: "t", name, untilMs: 0, expiresMs: seconds * 1000 };
+    }
+    const lifetimeMs = this.list.subjectLifetime * 1000;
+    for (const [name, untilMs] of this.list.subjects) {
+      if (untilMs + lifetimeMs + GRACE_MS > now) yield { kind: "s", name, untilMs, expiresMs: untilMs + lifetimeMs };
+    }
+  }
+}
