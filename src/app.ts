@@ -43,6 +43,7 @@ import {
 } from "./security.js";
 import type { SessionConfig, SessionOptions } from "./session/config.js";
 import type { UserSessions } from "./session/user-sessions.js";
+import { strictConstruction, strictFunction, strictMethods } from "./strict-calls.js";
 
 /** Options of an {@link App}: Fastify's server options, and how clients are told apart. */
 export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy" | "requestTimeout"> {
@@ -64,6 +65,10 @@ export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy" | "r
   /** Clocks other than the machine's, for tests. */
   readonly clock?: Clock | undefined;
 }
+
+/** Those of Fastify and Node: a misspelt port would be any port. */
+const LISTEN_OPTIONS =
+  "port, host, path, backlog, exclusive, ipv6Only, readableAll, writableAll, reusePort, fd, signal, listenTextResolver";
 
 const OWN_OPTIONS: readonly string[] = ["trustProxy", "ipv6Prefix", "clock"];
 
@@ -120,6 +125,7 @@ export class App<Types extends AppTypes = AppTypes> {
    * @throws ConfigError when `trustProxy` does not name who may speak for the client
    */
   constructor(options: AppOptions = {}) {
+    strictConstruction("new App(options)", arguments);
     checkOptions(options);
     this.#options = options;
     this.fastify = createFastify(options, () => this.security);
@@ -280,13 +286,14 @@ export class App<Types extends AppTypes = AppTypes> {
   }
 
   #shorthand(method: HTTPMethods): AppRoute<Types, this> {
-    return (url: string, ...rest: [AnyHandler] | [AppRouteOptions, AnyHandler]) => {
+    const add = (url: string, ...rest: [AnyHandler] | [AppRouteOptions, AnyHandler]) => {
       const [options, handler] = rest.length === 1 ? [{}, rest[0]] : rest;
       // The handler goes to Fastify as it is, without a wrapper on every request: what it may expect of
       // the request is what `AppRoute` checked, and more than Fastify's types can say.
       Reflect.apply(this.fastify.route, this.fastify, [{ ...options, method, url, handler }]);
       return this;
     };
+    return strictFunction(`App.${method.toLowerCase()}(path, options, handler)`, add);
   }
 
   #requireOpen(method: string, existing: unknown): void {
@@ -362,3 +369,15 @@ function createFastify(options: AppOptions, security: () => Security): FastifyIn
 function createServer(options: object): FastifyInstance {
   return Reflect.apply(fastify, undefined, [options]);
 }
+
+strictMethods(App, {
+  enableJwt: "config",
+  enableSession: "config",
+  enableSecurityHeaders: "config",
+  enableRateLimit: "config",
+  enableCsrf: "config",
+  enableCors: "config",
+  on: "event, listener",
+  listen: `{ ${LISTEN_OPTIONS} }`,
+  close: "",
+});

@@ -143,6 +143,21 @@ export function readRouteSecurity(options: RouteSecurityOptions, route: string):
   });
 }
 
+/**
+ * Checks the options of a middleware, which are all ours: a name that does not exist is refused.
+ *
+ * @param further names of the host's own options
+ * @throws ConfigError naming the field
+ */
+export function readMiddlewareSecurity(
+  options: RouteSecurityOptions,
+  subject: string,
+  further: readonly string[] = [],
+): RouteSecurity {
+  new ConfigFields(`route behind ${subject}`, options, [...ROUTE_SECURITY_FIELDS, ...further]);
+  return readRouteSecurity(options, `behind ${subject}`);
+}
+
 function refuseSlips(fields: ConfigFields, options: object): void {
   const known: readonly string[] = ROUTE_SECURITY_FIELDS;
   for (const name of Object.keys(options)) {

@@ -1,6 +1,6 @@
 import { AddressCheck } from "./client-address/address-check.js";
 import { ClientAddressResolver } from "./client-address/client-address.js";
-import { type Clock, systemClock } from "./clock.js";
+import { type Clock, readClock } from "./clock.js";
 import { ConfigFields, describe } from "./config-fields.js";
 import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "./cors/config.js";
 import { Cors } from "./cors/cors.js";
@@ -32,6 +32,7 @@ import { SessionConfig, type SessionOptions } from "./session/config.js";
 import { SessionManager } from "./session/manager.js";
 import type { UserSessions } from "./session/user-sessions.js";
 import { warnOfSharedSecret } from "./shared-secret.js";
+import { strictConstruction, strictMethods } from "./strict-calls.js";
 
 /** What a {@link Security} is made of. Each protection is on when its field is given. */
 export interface SecurityOptions {
@@ -116,6 +117,7 @@ export class Security implements SecurityPolicy {
   readonly #steps: readonly Step[];
 
   constructor(options: SecurityOptions = {}) {
+    strictConstruction("new Security(options)", arguments);
     const fields = new ConfigFields("Security", options, FIELDS);
     const surroundings = readSurroundings(fields, options.trustProxy);
     this.clock = surroundings.clock;
@@ -241,20 +243,11 @@ interface Surroundings {
 
 /** Reads `clock`, `trustProxy` and `ipv6Prefix`, which `App` and {@link Security} have in common. */
 export function readSurroundings(fields: ConfigFields, trustProxy: SecurityOptions["trustProxy"]): Surroundings {
-  const clock = fields.raw("clock");
-  if (clock !== undefined && !isClock(clock)) {
-    fields.fail("CELLO_WRONG_TYPE", "clock", "is not a clock", "give an object with wallMs() and monotonicMs()");
-  }
   return {
-    clock: clock ?? systemClock,
+    clock: readClock(fields),
     clientAddresses: new ClientAddressResolver(trustProxy, fields.subject),
     ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
   };
-}
-
-function isClock(value: unknown): value is Clock {
-  if (typeof value !== "object" || value === null) return false;
-  return ["wallMs", "monotonicMs"].every((method) => typeof Reflect.get(value, method) === "function");
 }
 
 function readEvents(fields: ConfigFields): EventHub {
@@ -303,3 +296,5 @@ function asCsrf(
   if (given === undefined && !hasCookies) return undefined;
   return new CsrfProtection(asCsrfConfig(given === undefined ? {} : given), events);
 }
+
+strictMethods(Security, { on: "event, listener", open: "", close: "" });

@@ -28,6 +28,7 @@ const spineFiles = [
   "key-material.ts",
   "secret-strength.ts",
   "store-health.ts",
+  "strict-calls.ts",
 ];
 const policyFiles = [
   "security.ts",

@@ -1,6 +1,7 @@
 import { ConfigFields, isHttpToken } from "../config-fields.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
+import { strictConstruction } from "../strict-calls.js";
 
 /** Options of `CorsConfig`. */
 export interface CorsOptions {
@@ -69,6 +70,7 @@ export class CorsConfig {
 
   /** @throws ConfigError for an unknown field, an entry that is no origin, and what browsers would not follow */
   constructor(options: CorsOptions) {
+    strictConstruction("new CorsConfig(options)", arguments);
     const fields = new ConfigFields("CorsConfig", options, FIELDS);
     fields.require("origins", 'name the origins, such as ["https://app.example"]');
     const given = fields.oneOrMoreStrings("origins") ?? [];

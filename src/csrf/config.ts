@@ -1,6 +1,7 @@
 import { ConfigFields } from "../config-fields.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
+import { strictConstruction } from "../strict-calls.js";
 
 /** Options of `CsrfConfig`. */
 export interface CsrfOptions {
@@ -27,6 +28,7 @@ export class CsrfConfig {
 
   /** @throws ConfigError for an unknown field, an entry that is no origin, or a pattern that reaches strangers */
   constructor(options?: CsrfOptions) {
+    strictConstruction("new CsrfConfig(options)", arguments);
     const fields = new ConfigFields("CsrfConfig", options, ["trustedOrigins"]);
     const given = fields.strings("trustedOrigins") ?? [];
     if (given.includes("*")) {

@@ -1,4 +1,5 @@
 import { ConfigFields, describe, isHttpToken } from "../config-fields.js";
+import { strictConstruction, strictMethods, strictStatics } from "../strict-calls.js";
 import { CROSS_ORIGIN_EMBEDDER_POLICIES, type CrossOriginEmbedderPolicy } from "./cross-origin-embedder-policy.js";
 import { CROSS_ORIGIN_OPENER_POLICIES, type CrossOriginOpenerPolicy } from "./cross-origin-opener-policy.js";
 import { CROSS_ORIGIN_RESOURCE_POLICIES, type CrossOriginResourcePolicy } from "./cross-origin-resource-policy.js";
@@ -83,6 +84,7 @@ export class SecurityHeadersConfig {
 
   /** @throws ConfigError for an unknown field, a wrong value, or fields that contradict each other */
   constructor(options?: SecurityHeadersOptions) {
+    strictConstruction("new SecurityHeadersConfig(options)", arguments);
     const fields = new ConfigFields(SUBJECT, options, FIELDS);
     this.hsts = fields.boolean("hsts", true);
     this.hstsMaxAge = fields.number("hstsMaxAge", ONE_YEAR, {
@@ -241,3 +243,6 @@ function readCsp(fields: ConfigFields, field: string): CSP | undefined {
   }
   return value.snapshot();
 }
+
+strictStatics(SecurityHeadersConfig, { api: "overrides", web: "overrides", strict: "overrides" });
+strictMethods(SecurityHeadersConfig, { extend: "overrides" });

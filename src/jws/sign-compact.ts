@@ -1,3 +1,4 @@
+import { strictFunction } from "../strict-calls.js";
 import { ALGORITHMS, isAlgorithmName } from "./algorithms.js";
 import { encodeBase64url } from "./base64url.js";
 import { JWS_REJECTION_MESSAGES, JwsError } from "./errors.js";
@@ -18,17 +19,20 @@ import { prepareKey } from "./keys.js";
  * @example
  * const token = signCompact(new TextEncoder().encode("hello"), secret, { alg: "HS256" });
  */
-export function signCompact(payload: Uint8Array, key: KeyInput, header: JwsHeader): string {
-  if (!(payload instanceof Uint8Array)) throw new JwsError("invalid_input", "the payload must be a Uint8Array");
-  const headerSegment = encodeHeader(header);
-  if (!isAlgorithmName(header.alg)) throw new JwsError("algorithm", 'the "alg" of the header is not supported');
-  const { sign } = prepareKey(key, ALGORITHMS[header.alg]);
-  if (sign === undefined) {
-    throw new JwsError("unfit_key", "a key that only verifies cannot sign; give the private key");
-  }
-  const signingInput = `${headerSegment}.${encodeBase64url(payload)}`;
-  return `${signingInput}.${sign(signingInput)}`;
-}
+export const signCompact = strictFunction(
+  "signCompact(payload, key, header)",
+  function signCompact(payload: Uint8Array, key: KeyInput, header: JwsHeader): string {
+    if (!(payload instanceof Uint8Array)) throw new JwsError("invalid_input", "the payload must be a Uint8Array");
+    const headerSegment = encodeHeader(header);
+    if (!isAlgorithmName(header.alg)) throw new JwsError("algorithm", 'the "alg" of the header is not supported');
+    const { sign } = prepareKey(key, ALGORITHMS[header.alg]);
+    if (sign === undefined) {
+      throw new JwsError("unfit_key", "a key that only verifies cannot sign; give the private key");
+    }
+    const signingInput = `${headerSegment}.${encodeBase64url(payload)}`;
+    return `${signingInput}.${sign(signingInput)}`;
+  },
+);
 
 /**
  * The first part of a token. A header that a verifier would refuse is not made.

@@ -1,4 +1,5 @@
 import { KeyObject } from "node:crypto";
+import { strictFunction } from "../strict-calls.js";
 import { ALGORITHMS, type AlgorithmName, isAlgorithmName } from "./algorithms.js";
 import { JWS_REJECTION_MESSAGES, JwsError, UnfitKeyError } from "./errors.js";
 import type { JwsHeader } from "./header.js";
@@ -35,19 +36,22 @@ export interface VerifyCompactResult {
  * @example
  * const { header, payload } = verifyCompact(token, publicKeyPem, { algorithms: ["ES256"] });
  */
-export function verifyCompact(
-  token: string,
-  keys: KeyInput | readonly KeyInput[],
-  options: VerifyCompactOptions,
-): VerifyCompactResult {
-  const algorithms = readAlgorithms(options);
-  const verifier = keys instanceof KeyObject ? verifierOf(keys, algorithms) : makeVerifier(keys, algorithms);
-  if (typeof token !== "string") throw new JwsError("malformed", JWS_REJECTION_MESSAGES.malformed);
-  const result = verifier.verify(token);
-  if (typeof result === "string") throw new JwsError(result, JWS_REJECTION_MESSAGES[result]);
-  // A copy: small Node buffers share their memory with unrelated ones.
-  return { header: result.header, payload: new Uint8Array(result.payload) };
-}
+export const verifyCompact = strictFunction(
+  "verifyCompact(token, keys, { algorithms })",
+  function verifyCompact(
+    token: string,
+    keys: KeyInput | readonly KeyInput[],
+    options: VerifyCompactOptions,
+  ): VerifyCompactResult {
+    const algorithms = readAlgorithms(options);
+    const verifier = keys instanceof KeyObject ? verifierOf(keys, algorithms) : makeVerifier(keys, algorithms);
+    if (typeof token !== "string") throw new JwsError("malformed", JWS_REJECTION_MESSAGES.malformed);
+    const result = verifier.verify(token);
+    if (typeof result === "string") throw new JwsError(result, JWS_REJECTION_MESSAGES[result]);
+    // A copy: small Node buffers share their memory with unrelated ones.
+    return { header: result.header, payload: new Uint8Array(result.payload) };
+  },
+);
 
 /** A KeyObject cannot change, so it is checked only once; text and JWKs are read anew by each call. */
 function verifierOf(key: KeyObject, algorithms: readonly AlgorithmName[]): Verifier {

@@ -6,6 +6,7 @@ import type { KeyInput } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
 import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
+import { strictConstruction } from "../strict-calls.js";
 import { readTokenStore, type TokenStore } from "./token-store.js";
 
 /** What to do while the shared list of revoked tokens may be out of date. */
@@ -145,6 +146,7 @@ export class JwtConfig {
   readonly excludedPaths: PathPatterns;
 
   constructor(options: JwtOptions) {
+    strictConstruction("new JwtConfig(options)", arguments);
     const fields = new ConfigFields("JwtConfig", options, FIELDS);
     this.algorithm = fields.oneOf("algorithm", ALGORITHM_NAMES, "HS256");
     this.expiration = fields.number("expiration", 3600, { min: 1, max: CENTURY, unit: "seconds" });

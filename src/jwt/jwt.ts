@@ -6,6 +6,7 @@ import { headerProblem, type JwsHeader } from "../jws/header.js";
 import { isJsonObject, type JsonObject, writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
 import { encodeHeader } from "../jws/sign-compact.js";
+import { strictConstruction, strictMethods } from "../strict-calls.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";
@@ -67,6 +68,7 @@ export class Jwt<Claims = JwtClaims> {
 
   /** @throws ConfigError when the configuration cannot be used */
   constructor(config: JwtConfig | JwtOptions, dependencies: JwtDependencies = {}) {
+    strictConstruction("new Jwt(config, { clock, events, revocations })", arguments);
     this.config = config instanceof JwtConfig ? config : new JwtConfig(config);
     this.#clock = dependencies.clock ?? systemClock;
     const { jwksUri, algorithm, typ, store, onStoreError, clockTolerance, expiration } = this.config;
@@ -166,12 +168,17 @@ export class Jwt<Claims = JwtClaims> {
    * @returns a promise only with a store that is elsewhere. It is rejected with a
    *   `StoreUnavailableError` when the others could not be told: this process refuses the token all
    *   the same, and tells them when it can
-   * @throws TypeError when the claims have no `jti`; `sign(claims, { jti: true })` adds one
+   * @throws TypeError when the claims have no `jti` (`sign(claims, { jti: true })` adds one), or for a token
+   *   instead of its claims, which nobody would ever look for
    */
   revoke(token: RegisteredClaims | string, expiresAt?: number): MaybePromise<void> {
-    const { jti, exp }: RegisteredClaims = typeof token === "string" ? { jti: token } : token;
-    if (typeof jti !== "string") {
+    const { jti, exp }: RegisteredClaims = typeof token === "string" ? { jti: token } : Object(token);
+    if (typeof jti !== "string" || jti === "") {
       throw new TypeError("Jwt.revoke: the claims have no jti; sign with { jti: true }, or use revokeAll(sub)");
+    }
+    refuseRawToken("revoke", jti, "revoke(jwt.verify(token))");
+    if (expiresAt !== undefined && !Number.isFinite(expiresAt)) {
+      throw new TypeError("Jwt.revoke: expiresAt must be a number of seconds since 1970, as exp is");
     }
     const expiry = expiresAt ?? exp;
     return this.#revocations.revoke(jti, expiry === undefined ? undefined : expiry + this.config.clockTolerance);
@@ -187,6 +194,7 @@ export class Jwt<Claims = JwtClaims> {
    */
   revokeAll(sub: string): MaybePromise<void> {
     if (typeof sub !== "string") throw new TypeError("Jwt.revokeAll: sub must be a string");
+    refuseRawToken("revokeAll", sub, "revokeAll(jwt.verify(token).sub)");
     const lifetime = Math.max(DAY, this.#longestLifetime, this.#verifier.longestLifetime) + this.config.clockTolerance;
     return this.#revocations.revokeAll(sub, this.#clock.wallMs(), lifetime);
   }
@@ -249,11 +257,32 @@ export class Jwt<Claims = JwtClaims> {
   }
 }
 
+const ONCE = "issuer, audience, clockTolerance, algorithm and keys are set once, in JwtConfig";
+
+strictMethods(Jwt, {
+  sign: { takes: "claims, { expiration, jti, header }", hint: "expiration is a number of seconds" },
+  verify: { takes: "token", hint: ONCE },
+  verifyAsync: { takes: "token", hint: ONCE },
+  decode: "token",
+  revoke: "claims, expiresAt",
+  revokeAll: "sub",
+  useOnce: "claims",
+  open: "",
+  close: "",
+});
+
 /** The checks behind a `Jwt`. */
 export function tokenVerifierOf<Claims>(jwt: Jwt<Claims>): TokenVerifier {
   const verifier = verifiers.get(jwt);
   if (verifier === undefined) throw new TypeError("not a Jwt");
   return verifier;
+}
+
+/** A token is no id: it would be remembered as one, and revoke nothing. */
+function refuseRawToken(method: string, id: string, mend: string): void {
+  if (decodeToken(id) !== undefined) {
+    throw new TypeError(`Jwt.${method}: got a token, which nobody verified; write ${mend}`);
+  }
 }
 
 /** The application promises what its issuer writes: the type is taken from it, nothing is checked. */

@@ -1,4 +1,6 @@
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, readClock } from "../clock.js";
+import { ConfigFields } from "../config-fields.js";
+import { strictConstruction } from "../strict-calls.js";
 import type { MaybePromise } from "./revocation.js";
 import { Sweep } from "./sweep.js";
 
@@ -42,9 +44,12 @@ export class MemoryReplayStore implements ReplayStore {
   /** When all entries were last looked at, seconds since 1970. */
   #sweptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: MemoryReplayOptions = {}) {
-    this.#clock = options.clock ?? systemClock;
-    this.#maxEntries = options.maxEntries ?? 100_000;
+  /** @throws ConfigError for an option that is unknown or cannot be used */
+  constructor(options?: MemoryReplayOptions) {
+    strictConstruction("new MemoryReplayStore(options)", arguments);
+    const fields = new ConfigFields("MemoryReplayStore", options, ["clock", "maxEntries"]);
+    this.#clock = readClock(fields);
+    this.#maxEntries = fields.number("maxEntries", 100_000, { min: 1, max: 100_000_000, whole: true });
   }
 
   /** How many ids are remembered. */

@@ -1,5 +1,7 @@
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, readClock } from "../clock.js";
+import { ConfigFields } from "../config-fields.js";
 import type { StoreErrorCause } from "../events.js";
+import { strictConstruction } from "../strict-calls.js";
 import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
 
@@ -82,9 +84,12 @@ export class MemoryRevocationList implements RevocationList {
   #subjectLifetime = 0;
   #hasWarned = false;
 
-  constructor(options: MemoryRevocationOptions = {}) {
-    this.#clock = options.clock ?? systemClock;
-    this.#maxEntries = options.maxEntries ?? 100_000;
+  /** @throws ConfigError for an option that is unknown or cannot be used */
+  constructor(options?: MemoryRevocationOptions) {
+    strictConstruction("new MemoryRevocationList(options)", arguments);
+    const fields = new ConfigFields("MemoryRevocationList", options, ["clock", "maxEntries"]);
+    this.#clock = readClock(fields);
+    this.#maxEntries = fields.number("maxEntries", 100_000, { min: 1, max: 100_000_000, whole: true });
   }
 
   /** How many token ids and subjects are remembered. */

@@ -8,6 +8,7 @@ import {
 } from "@opentelemetry/api";
 import { ConfigFields, describe } from "../config-fields.js";
 import { Security } from "../security.js";
+import { strictFunction } from "../strict-calls.js";
 import { COUNTERS } from "./counters.js";
 import { LoadGauges } from "./gauges.js";
 import { StoreStates } from "./store-states.js";
@@ -49,23 +50,26 @@ const recording = new WeakMap<MeterProvider, Set<string>>();
  * app.addHook("onClose", async () => recorder.stop());
  * ```
  */
-export function recordMetrics(
-  target: Security | { readonly security: Security },
-  options: MetricsOptions = {},
-): MetricsRecorder {
-  const fields = new ConfigFields("recordMetrics", options, ["meterProvider", "app"]);
-  const security = readSecurity(fields, target);
-  const provider = readProvider(fields);
-  const meter = provider.getMeter("cello");
-  const app = takeName(provider, readApp(fields));
-  const stopObserving = observe(security, meter, app.name === "" ? {} : { "cello.app": app.name });
-  return {
-    stop: () => {
-      stopObserving();
-      app.giveBack();
-    },
-  };
-}
+export const recordMetrics = strictFunction(
+  "recordMetrics(target, options)",
+  function recordMetrics(
+    target: Security | { readonly security: Security },
+    options: MetricsOptions = {},
+  ): MetricsRecorder {
+    const fields = new ConfigFields("recordMetrics", options, ["meterProvider", "app"]);
+    const security = readSecurity(fields, target);
+    const provider = readProvider(fields);
+    const meter = provider.getMeter("cello");
+    const app = takeName(provider, readApp(fields));
+    const stopObserving = observe(security, meter, app.name === "" ? {} : { "cello.app": app.name });
+    return {
+      stop: () => {
+        stopObserving();
+        app.giveBack();
+      },
+    };
+  },
+);
 
 function observe(security: Security, meter: Meter, common: Attributes): () => void {
   const counters: (readonly [ObservableCounter, Tally])[] = [];

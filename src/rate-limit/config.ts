@@ -4,6 +4,7 @@ import { ConfigError } from "../errors.js";
 import type { HostRequest } from "../exchange.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
 import type { PriorityOf } from "../shedding/load-shedder.js";
+import { strictStatics } from "../strict-calls.js";
 import type { RateLimitStore } from "./store.js";
 
 /** The request as `key` and `cost` see it. */
@@ -413,3 +414,10 @@ function isStore(value: unknown): value is RateLimitStore {
     ["consume", "peek", "reset"].every((method) => typeof Reflect.get(value, method) === "function")
   );
 }
+
+strictStatics(RateLimitConfig, {
+  tokenBucket: "options",
+  slidingWindow: "options",
+  adaptive: "options",
+  from: "options",
+});

@@ -1,4 +1,6 @@
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, readClock } from "../clock.js";
+import { ConfigFields } from "../config-fields.js";
+import { strictConstruction } from "../strict-calls.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
 import { SlidingWindows } from "./sliding-window.js";
 import type { KeyedLimit, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
@@ -27,9 +29,13 @@ export class MemoryRateLimitStore implements RateLimitStore {
   readonly #byPolicy = new WeakMap<RateLimitPolicy, KeyedLimit>();
   readonly #byId = new Map<string, KeyedLimit>();
 
-  /** @param options a clock other than the machine's, for tests */
-  constructor(options: { readonly clock?: Clock | undefined } = {}) {
-    this.#clock = options.clock ?? systemClock;
+  /**
+   * @param options a clock other than the machine's, for tests
+   * @throws ConfigError for an option that is unknown or cannot be used
+   */
+  constructor(options?: { readonly clock?: Clock | undefined }) {
+    strictConstruction("new MemoryRateLimitStore(options)", arguments);
+    this.#clock = readClock(new ConfigFields("MemoryRateLimitStore", options, ["clock"]));
   }
 
   consume(policy: RateLimitPolicy, key: string, cost: number): RateLimitDecision {

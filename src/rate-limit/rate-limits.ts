@@ -2,6 +2,7 @@ import { describe, describeKind } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { LoadSnapshot } from "../load/snapshot.js";
 import type { GateState } from "../shedding/gate.js";
+import { strictMethods } from "../strict-calls.js";
 import type { RateLimitConfig } from "./config.js";
 import type { AdaptationReason } from "./control-law.js";
 import type { LimiterDecision } from "./guarded-store.js";
@@ -210,6 +211,12 @@ function readConsumeOptions(options: unknown): { readonly name: string | undefin
   }
   return { name, debt };
 }
+
+strictMethods(RateLimits, {
+  peek: "key, name",
+  consume: "key, cost, name | { name, debt }",
+  reset: "key, name",
+});
 
 function stateOf(limiter: RateLimiter, decision: MaybePromise<LimiterDecision>): MaybePromise<RateLimitState> {
   if (decision instanceof Promise) return decision.then((settled) => rateLimitState(limiter, settled));

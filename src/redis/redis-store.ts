@@ -4,6 +4,7 @@ import type { RevocationList } from "../jwt/revocation.js";
 import type { TokenStore } from "../jwt/token-store.js";
 import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../rate-limit/store.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "../session/store.js";
+import { strictConstruction } from "../strict-calls.js";
 import { RedisConnection } from "./connection.js";
 import { Fleet } from "./fleet.js";
 import { RedisRateLimits } from "./limits/limits.js";
@@ -45,6 +46,7 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
 
   /** @throws ConfigError for options that cannot be used */
   constructor(options: RedisStoreOptions) {
+    strictConstruction("new RedisStore(options)", arguments);
     const settings = readRedisOptions(options);
     this.#connection = new RedisConnection(settings);
     this.#fleet = new Fleet(this.#connection);

@@ -1,4 +1,5 @@
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "../session/store.js";
+import { strictConstruction } from "../strict-calls.js";
 import type { RedisStoreOptions } from "./options.js";
 import { RedisStore } from "./redis-store.js";
 
@@ -19,6 +20,7 @@ export class RedisSessionStore implements SessionStore {
    * @throws ConfigError for options that cannot be used
    */
   constructor(given: RedisStore | RedisStoreOptions) {
+    strictConstruction("new RedisSessionStore(options)", arguments);
     this.#store = given instanceof RedisStore ? given : new RedisStore(given);
   }
 

@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { ConfigFields, describe, isHttpToken } from "../config-fields.js";
 import { keyMaterialIn } from "../key-material.js";
 import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
+import { strictConstruction } from "../strict-calls.js";
 import { isSessionStore, missingStoreMethods, type SessionStore } from "./store.js";
 
 /** Key material for sessions: text (its UTF-8 bytes count) or bytes. */
@@ -96,6 +97,7 @@ export class SessionConfig {
 
   /** @throws ConfigError for a field that is unknown, of the wrong type, or cannot be used */
   constructor(options: SessionOptions) {
+    strictConstruction("new SessionConfig(options)", arguments);
     const fields = new ConfigFields("SessionConfig", options, FIELDS);
     this.strict = fields.boolean("strict", strictByDefault());
     this.#secrets = readSecrets(fields, this.strict);

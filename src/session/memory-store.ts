@@ -1,5 +1,6 @@
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, readClock } from "../clock.js";
 import { ConfigFields } from "../config-fields.js";
+import { strictConstruction } from "../strict-calls.js";
 import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
 import type { JsonValue } from "./json.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
@@ -49,13 +50,10 @@ export class MemorySessionStore implements SessionStore {
 
   /** @throws ConfigError when `maxSessions` is not a whole number from 1 to 10,000,000 */
   constructor(options?: MemorySessionStoreOptions) {
+    strictConstruction("new MemorySessionStore(options)", arguments);
     const fields = new ConfigFields("MemorySessionStore", options, ["maxSessions", "clock"]);
     this.maxSessions = fields.number("maxSessions", 100_000, { min: 1, max: 10_000_000, whole: true });
-    const clock = options?.clock === undefined ? systemClock : options.clock;
-    if (typeof clock !== "object" || clock === null || typeof clock.wallMs !== "function") {
-      fields.fail("CELLO_WRONG_TYPE", "clock", "is not a clock", "give an object with wallMs() and monotonicMs()");
-    }
-    this.#clock = clock;
+    this.#clock = readClock(fields);
   }
 
   /** How many sessions are kept now, expired ones that were not swept yet included. */

@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
 import type { EventHub } from "../events.js";
 import { requestEvent } from "../exchange.js";
+import { strictMethods } from "../strict-calls.js";
 import type { Answer } from "./answer.js";
 import { cookieView, type SessionCookieView } from "./cookie-view.js";
 import type { JsonValue } from "./json.js";
@@ -286,6 +287,18 @@ Object.setPrototypeOf(Session.prototype, unknownProperties(properties));
 export function isSessionUsed(session: Session): boolean {
   return stateOf(session).isUsed;
 }
+
+strictMethods(Session, {
+  get: "key",
+  has: "key",
+  set: "key, value",
+  delete: "key",
+  clear: "",
+  all: "",
+  flash: "key, value",
+  regenerate: "callback",
+  destroy: "callback",
+});
 
 /** The inside of a session, for what opens and commits it. */
 export function sessionState(session: Session): SessionState {

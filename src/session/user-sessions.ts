@@ -1,5 +1,6 @@
 import type { Clock } from "../clock.js";
 import { ConfigError } from "../errors.js";
+import { strictMethods } from "../strict-calls.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { SignedIds } from "./signed-id.js";
 import type { ListedSession, SafeSessionStore } from "./store.js";
@@ -123,6 +124,8 @@ export class UserSessions {
     return list(String(userId));
   }
 }
+
+strictMethods(UserSessions, { list: "userId", revoke: "id", revokeAll: "userId, { except }" });
 
 function summaryOf({ id, record }: ListedSession): SessionSummary {
   return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../rate-limit/store.js";
+import { strictFunction } from "../strict-calls.js";
 import { AWKWARD_TEXTS, type ContractCase, type ContractOptions, tryOne, tryTwo } from "./contract.js";
 import { waitExactly } from "./real-time.js";
 
@@ -26,15 +27,18 @@ type Algorithm = RateLimitPolicy["algorithm"];
  * for (const { name, run } of rateLimitStoreContract({ make: () => new MyStore() })) it(name, run);
  * ```
  */
-export function rateLimitStoreContract(options: ContractOptions<RateLimitStore>): readonly ContractCase[] {
-  return [
-    ...countingCases(options, "token-bucket"),
-    ...timeCases(options, "token-bucket"),
-    ...countingCases(options, "sliding-window"),
-    ...timeCases(options, "sliding-window"),
-    ...adaptiveCases(options),
-  ];
-}
+export const rateLimitStoreContract = strictFunction(
+  "rateLimitStoreContract({ make, isShared })",
+  function rateLimitStoreContract(options: ContractOptions<RateLimitStore>): readonly ContractCase[] {
+    return [
+      ...countingCases(options, "token-bucket"),
+      ...timeCases(options, "token-bucket"),
+      ...countingCases(options, "sliding-window"),
+      ...timeCases(options, "sliding-window"),
+      ...adaptiveCases(options),
+    ];
+  },
+);
 
 function countingCases(options: ContractOptions<RateLimitStore>, algorithm: Algorithm): readonly ContractCase[] {
   const one = (name: string, trial: (store: RateLimitStore) => Promise<void>) =>

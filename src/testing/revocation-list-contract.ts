@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import type { RevocationList } from "../jwt/revocation.js";
+import { strictFunction } from "../strict-calls.js";
 import {
   AWKWARD_TEXTS,
   type ContractCase,
@@ -26,9 +27,12 @@ const HOUR = 3600;
  * for (const { name, run } of revocationListContract({ make: () => new MyList() })) it(name, run);
  * ```
  */
-export function revocationListContract(options: ContractOptions<RevocationList>): readonly ContractCase[] {
-  return [...tokenCases(options), ...subjectCases(options), ...sharingCases(options)];
-}
+export const revocationListContract = strictFunction(
+  "revocationListContract({ make, isShared })",
+  function revocationListContract(options: ContractOptions<RevocationList>): readonly ContractCase[] {
+    return [...tokenCases(options), ...subjectCases(options), ...sharingCases(options)];
+  },
+);
 
 function tokenCases(options: ContractOptions<RevocationList>): readonly ContractCase[] {
   return [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
 import type { SaveOutcome, SessionRecord, SessionStore } from "../session/store.js";
+import { strictFunction } from "../strict-calls.js";
 import { AWKWARD_TEXTS, type ContractCase, type ContractOptions, tryOne, tryTwo } from "./contract.js";
 import { becomesTrue } from "./real-time.js";
 
@@ -21,9 +22,12 @@ const SHORT_MS = 150;
  * for (const { name, run } of sessionStoreContract({ make, isShared: true })) it(name, run);
  * ```
  */
-export function sessionStoreContract(options: ContractOptions<SessionStore>): readonly ContractCase[] {
-  return [...savingCases(options), ...endingCases(options), ...listingCases(options), ...sharingCases(options)];
-}
+export const sessionStoreContract = strictFunction(
+  "sessionStoreContract({ make, isShared })",
+  function sessionStoreContract(options: ContractOptions<SessionStore>): readonly ContractCase[] {
+    return [...savingCases(options), ...endingCases(options), ...listingCases(options), ...sharingCases(options)];
+  },
+);
 
 function savingCases(options: ContractOptions<SessionStore>): readonly ContractCase[] {
   return [

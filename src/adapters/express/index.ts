@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
 import type { Refusal } from "../../problem.js";
-import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { strictFunction } from "../../strict-calls.js";
 import { awaitBody } from "../awaited-body.js";
 import { guardResponse, securedRequestOf, writeRefusal } from "../node/guarded-response.js";
 import { refuseWithoutHead } from "../node/headless-response.js";
@@ -50,28 +51,31 @@ interface ConnectRequest extends IncomingMessage {
  * app.get("/me", (request, response) => response.json(request.claims));
  * ```
  */
-export function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"));
-  return (request, response, next) => {
-    if (securedRequestOf(response) !== undefined) return next(mountedTwice());
-    addFields(request);
-    const target = targetOf(request);
-    const shown = target ?? request.url ?? "/";
-    const exchange = new NodeExchange(request, request, nextRequestId(), shown, security.clientAddresses);
-    const secured = new SecuredRequest(security, policy, exchange);
-    secured.isPathKnown = target !== undefined;
-    attach(request, secured);
-    if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
-    guardResponse(response, secured);
-    leaveWithClient(request, secured);
-    awaitBody(request, secured);
-    holdUntilSaved(response, secured);
-    const result = security.admit(secured);
-    if (result === undefined) return next();
-    if (!(result instanceof Promise)) return writeRefusal(response, result);
-    result.then((refusal) => (refusal === undefined ? next() : writeRefusal(response, refusal)), next);
-  };
-}
+export const cello = strictFunction(
+  "cello(security, options)",
+  function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
+    const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()"));
+    return (request, response, next) => {
+      if (securedRequestOf(response) !== undefined) return next(mountedTwice());
+      addFields(request);
+      const target = targetOf(request);
+      const shown = target ?? request.url ?? "/";
+      const exchange = new NodeExchange(request, request, nextRequestId(), shown, security.clientAddresses);
+      const secured = new SecuredRequest(security, policy, exchange);
+      secured.isPathKnown = target !== undefined;
+      attach(request, secured);
+      if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
+      guardResponse(response, secured);
+      leaveWithClient(request, secured);
+      awaitBody(request, secured);
+      holdUntilSaved(response, secured);
+      const result = security.admit(secured);
+      if (result === undefined) return next();
+      if (!(result instanceof Promise)) return writeRefusal(response, result);
+      result.then((refusal) => (refusal === undefined ? next() : writeRefusal(response, refusal)), next);
+    };
+  },
+);
 
 /** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
 async function admitWithoutHead(

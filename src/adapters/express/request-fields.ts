@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { SecuredRequest, SecuredRequestFields } from "../../secured-request.js";
+import { strictFunction } from "../../strict-calls.js";
 
 const kSecured = Symbol("cello.express.secured");
 
@@ -48,9 +49,12 @@ export function addFields(request: IncomingMessage): asserts request is SecuredI
  * Whether a request has been through the middleware; tells TypeScript that it has its fields.
  * Express knows by itself; a plain `node:http` handler asks.
  */
-export function isSecured(request: IncomingMessage): request is SecuredIncomingMessage {
-  return kSecured in request;
-}
+export const isSecured = strictFunction(
+  "isSecured(request)",
+  function isSecured(request: IncomingMessage): request is SecuredIncomingMessage {
+    return kSecured in request;
+  },
+);
 
 /** Ties a request to its way through the pipeline. */
 export function attach(request: SecuredIncomingMessage, secured: SecuredRequest): void {

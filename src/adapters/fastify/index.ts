@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import fp from "fastify-plugin";
+import { ConfigFields } from "../../config-fields.js";
 import { ConfigError } from "../../errors.js";
 import type { Security } from "../../security.js";
 import { installSecurity } from "./install.js";
@@ -10,6 +11,9 @@ export interface CelloPluginOptions {
   /** The compiled policy. */
   readonly security: Security;
 }
+
+/** What `register` itself reads of a plugin's options. */
+const FASTIFYS_OPTIONS = ["prefix", "logLevel", "logSerializers"] as const;
 
 /**
  * The security layer as a Fastify plugin, for an instance that exists already.
@@ -24,7 +28,10 @@ export interface CelloPluginOptions {
  * @throws ConfigError when routes were declared before it: their protection would be missing
  */
 export const cello = fp(
-  async (fastify: FastifyInstance, { security }: CelloPluginOptions) => {
+  async (fastify: FastifyInstance, options: CelloPluginOptions) => {
+    const fields = new ConfigFields("cello", options, ["security", ...FASTIFYS_OPTIONS]);
+    fields.require("security", "write fastify.register(cello, { security: new Security({ ... }) })");
+    const { security } = options;
     if (fastify.printRoutes().trim() !== "(empty tree)") {
       throw new ConfigError({
         code: "CELLO_TOO_LATE",

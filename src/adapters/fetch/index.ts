@@ -1,8 +1,9 @@
 import { StoreUnavailableError } from "../../errors.js";
 import { SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
-import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { strictFunction } from "../../strict-calls.js";
 import { incomingOf, leaveWithFetchClient } from "./client-presence.js";
 import { FetchExchange } from "./fetch-exchange.js";
 import { peerAddressOf } from "./peer-address.js";
@@ -34,12 +35,13 @@ export type SecuredFetchHandler<HostArguments extends readonly unknown[]> = (
  * export default { fetch: secure(security, (request, { claims }) => Response.json({ sub: claims?.sub })) };
  * ```
  */
-export function secure<HostArguments extends readonly unknown[]>(
-  security: Security,
-  handler: SecuredFetchHandler<HostArguments>,
-  options: SecureOptions<HostArguments> = {},
-): (request: Request, ...host: HostArguments) => Promise<Response> {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind secure()"));
+export const secure = strictFunction("secure(security, handler, options)", function secure<
+  HostArguments extends readonly unknown[],
+>(security: Security, handler: SecuredFetchHandler<HostArguments>, options: SecureOptions<HostArguments> = {}): (
+  request: Request,
+  ...host: HostArguments
+) => Promise<Response> {
+  const policy = security.compileRoute(readMiddlewareSecurity(options, "secure()", ["onError", "peerAddress"]));
   const { onError = reportError } = options;
   return async (request, ...host) => {
     const peer =
@@ -61,7 +63,7 @@ export function secure<HostArguments extends readonly unknown[]>(
       secured.leave(false);
     }
   };
-}
+});
 
 function reportError(error: unknown): Response {
   console.error(error);

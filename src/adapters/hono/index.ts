@@ -1,9 +1,10 @@
 import type { MiddlewareHandler } from "hono";
 import { StoreUnavailableError } from "../../errors.js";
 import { STORE_UNAVAILABLE } from "../../problem.js";
-import { type RouteSecurityOptions, readRouteSecurity } from "../../route-policy.js";
+import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
+import { strictFunction } from "../../strict-calls.js";
 import { incomingOf, leaveWithFetchClient } from "../fetch/client-presence.js";
 import { FetchExchange } from "../fetch/fetch-exchange.js";
 import { peerAddressOf } from "../fetch/peer-address.js";
@@ -30,29 +31,29 @@ export interface CelloHonoOptions extends RouteSecurityOptions {
  * app.get("/me", (context) => context.json(context.get("claims")));
  * ```
  */
-export function cello(
-  security: Security,
-  options: CelloHonoOptions = {},
-): MiddlewareHandler<{ Variables: CelloVariables }> {
-  const policy = security.compileRoute(readRouteSecurity(options, "behind cello()"));
-  const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
-  return async (context, next) => {
-    const { raw } = context.req;
-    const incoming = incomingOf([context.env]);
-    const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
-    const secured = new SecuredRequest(security, policy, exchange);
-    leaveWithFetchClient(raw, incoming, secured);
-    try {
-      await answer(security, secured, context, next);
-      const completed = await completeResponse(context.res, secured);
-      // Hono copies the old response's headers into a new one that is assigned over it.
-      context.res = undefined;
-      context.res = completed;
-    } finally {
-      secured.leave(false);
-    }
-  };
-}
+export const cello = strictFunction(
+  "cello(security, options)",
+  function cello(security: Security, options: CelloHonoOptions = {}): MiddlewareHandler<{ Variables: CelloVariables }> {
+    const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()", ["peerAddress"]));
+    const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
+    return async (context, next) => {
+      const { raw } = context.req;
+      const incoming = incomingOf([context.env]);
+      const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
+      const secured = new SecuredRequest(security, policy, exchange);
+      leaveWithFetchClient(raw, incoming, secured);
+      try {
+        await answer(security, secured, context, next);
+        const completed = await completeResponse(context.res, secured);
+        // Hono copies the old response's headers into a new one that is assigned over it.
+        context.res = undefined;
+        context.res = completed;
+      } finally {
+        secured.leave(false);
+      }
+    };
+  },
+);
 
 export default cello;
 

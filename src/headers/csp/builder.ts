@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { inspect } from "node:util";
 import { describe } from "../../config-fields.js";
+import { strictConstruction, strictMethods, strictStatics } from "../../strict-calls.js";
 import { type DirectiveMethod, directiveOf } from "./directives.js";
 import { type CspFinding, lintPolicy, staticNonceFindings } from "./lint.js";
 import { refuse } from "./refuse.js";
@@ -34,6 +35,10 @@ export class CSP {
   static readonly NONCE: string = NONCE_SOURCE;
 
   readonly #directives = new Map<DirectiveMethod, readonly string[]>();
+
+  constructor() {
+    strictConstruction("new CSP()", arguments);
+  }
 
   /**
    * The hash of an inline script or style, as a source.
@@ -297,3 +302,12 @@ export class CSP {
     return this;
   }
 }
+
+strictStatics(CSP, { hash: "source, algorithm", lint: "policy" });
+strictMethods(CSP, {
+  build: "nonce",
+  toString: { takes: "", hint: "build(nonce) fills the nonce in" },
+  lint: { takes: "", hint: "CSP.lint(policy) takes a policy as text" },
+  extend: "other",
+  snapshot: "",
+});
