@@ -18,7 +18,7 @@ import {
   answerUnroutable,
   problemHandlers,
 } from "./adapters/fastify/problems.js";
-import { watchReplies } from "./adapters/fastify/reply-watch.js";
+import { hasLog, watchReplies } from "./adapters/fastify/reply-watch.js";
 import { boundRequestTime, DEFAULT_REQUEST_TIMEOUT_MS } from "./adapters/fastify/request-timeout.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
@@ -131,7 +131,7 @@ export class App<Types extends AppTypes = AppTypes> {
     this.fastify = createFastify(options, () => this.security);
     installSecurity(this.fastify, () => this.security, watchReplies(this.fastify, options));
     boundRequestTime(this.fastify.server, requestTimeoutOf(options), () => this.security);
-    this.fastify.register(problemHandlers);
+    this.fastify.register(problemHandlers, { isLogged: hasLog(options) });
     this.fastify.server.on("checkExpectation", (_request, response) => answerExpectation(this.security, response));
     this.get = this.#shorthand("GET");
     this.post = this.#shorthand("POST");

@@ -35,7 +35,8 @@ export function logSecurityEvents(log: FastifyBaseLogger, events: EventHub): voi
   }
 }
 
-function isLevelled(log: FastifyBaseLogger): log is LevelledLogger {
+/** Whether Fastify writes a log: where none was asked for, it has a logger that does nothing. */
+export function isLevelled(log: FastifyBaseLogger): log is LevelledLogger {
   return "isLevelEnabled" in log && typeof log.isLevelEnabled === "function";
 }
 

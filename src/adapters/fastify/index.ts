@@ -3,7 +3,9 @@ import fp from "fastify-plugin";
 import { ConfigFields } from "../../config-fields.js";
 import { ConfigError } from "../../errors.js";
 import type { Security } from "../../security.js";
+import { isLevelled } from "./event-log.js";
 import { installSecurity } from "./install.js";
+import { reportUnlogged } from "./problems.js";
 import "./types.js";
 
 /** Options of the {@link cello} plugin. */
@@ -41,6 +43,7 @@ export const cello = fp(
       });
     }
     installSecurity(fastify, () => security);
+    if (!isLevelled(fastify.log)) fastify.addHook("onError", reportUnlogged);
   },
   { name: "cello", fastify: "5.x" },
 );

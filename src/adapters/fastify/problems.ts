@@ -6,7 +6,14 @@ import { StoreUnavailableError } from "../../errors.js";
 import { PROBLEM_CONTENT_TYPE, type Refusal, refusal, STORE_UNAVAILABLE } from "../../problem.js";
 import { securityLinesWithoutRequest } from "../../response-head.js";
 import type { Security } from "../../security.js";
+import { reportError } from "../report-error.js";
 import { asItIs, refuse, secure } from "./install.js";
+
+/** Options of {@link problemHandlers}. */
+export interface ProblemOptions {
+  /** Whether Fastify has a log to which errors go. */
+  readonly isLogged: boolean;
+}
 
 /**
  * Answers unknown paths and errors with problem details (RFC 9457), as refusals are, unless the
@@ -15,14 +22,30 @@ import { asItIs, refuse, secure } from "./install.js";
  * Registered as a plugin, so that it runs after the application's own synchronous set-up and sees
  * what that has set.
  */
-export const problemHandlers = fp(async (fastify: FastifyInstance): Promise<void> => {
-  if (fastify.errorHandler.name.includes("defaultErrorHandler")) fastify.setErrorHandler(answerError);
+export const problemHandlers = fp(async (fastify: FastifyInstance, { isLogged }: ProblemOptions): Promise<void> => {
+  if (fastify.errorHandler.name.includes("defaultErrorHandler")) {
+    fastify.setErrorHandler(isLogged ? answerError : reportAndAnswerError);
+  }
   try {
     fastify.setNotFoundHandler((_request, reply) => sendProblem(reply, 404));
   } catch {
     // The application set its own, and Fastify takes one only: its own is what we want.
   }
 });
+
+/** Without a log nobody would learn what was behind a 500. */
+function reportAndAnswerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  // A store that does not answer is told of by `store.error`, once and not with every request.
+  if (statusOf(error) >= 500 && !(error instanceof StoreUnavailableError)) reportError(error);
+  answerError(error, request, reply);
+}
+
+/** The same for an application whose answers to errors are Fastify's own: it writes them to a log that is not there. */
+export async function reportUnlogged(_request: FastifyRequest, reply: FastifyReply, error: unknown): Promise<void> {
+  if (!reply.server.errorHandler.name.includes("defaultErrorHandler")) return;
+  const status = reply.statusCode >= 400 ? reply.statusCode : statusOf(error);
+  if (status >= 500 && !(error instanceof StoreUnavailableError)) reportError(error);
+}
 
 /** What went wrong inside is for the log; a client learns the status, and what was wrong with its request. */
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

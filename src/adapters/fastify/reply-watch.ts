@@ -5,7 +5,7 @@ import type { FastifyInstance, RouteOptions } from "fastify";
 const REPLY_HOOKS = ["onSend", "onResponse"] as const;
 
 /** The options of Fastify that switch logging on. */
-interface LogOptions {
+export interface LogOptions {
   readonly logger?: unknown;
   readonly loggerInstance?: unknown;
   readonly logController?: unknown;
@@ -18,13 +18,9 @@ interface LogOptions {
  *   get theirs through it, so `addHook` and the options of routes are the only other ways
  * @returns tells the answer, once all plugins are loaded
  */
-export function watchReplies(
-  instance: FastifyInstance,
-  { logger, loggerInstance, logController }: LogOptions,
-): () => boolean {
-  const hasLog = Boolean(logger || loggerInstance || logController);
+export function watchReplies(instance: FastifyInstance, options: LogOptions): () => boolean {
   // Monitoring adds its hooks to every instance at the moment it is made.
-  let isWatched = hasLog || channel("fastify.initialization").hasSubscribers;
+  let isWatched = hasLog(options) || channel("fastify.initialization").hasSubscribers;
   const { addHook } = instance;
   const watching: FastifyInstance["addHook"] = function (this: FastifyInstance, ...rest: unknown[]) {
     isWatched ||= REPLY_HOOKS.some((name) => name === rest[0]);
@@ -37,6 +33,11 @@ export function watchReplies(
   });
   // Looked at when asked: later `onRoute` hooks add hooks to the same options.
   return () => isWatched || routes.some(isRouteWatched);
+}
+
+/** Whether Fastify writes a log. */
+export function hasLog({ logger, loggerInstance, logController }: LogOptions): boolean {
+  return Boolean(logger || loggerInstance || logController);
 }
 
 function isRouteWatched(route: RouteOptions): boolean {

@@ -1,5 +1,4 @@
 import { StoreUnavailableError } from "../../errors.js";
-import { SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -7,7 +6,7 @@ import { strictFunction } from "../../strict-calls.js";
 import { incomingOf, leaveWithFetchClient } from "./client-presence.js";
 import { FetchExchange } from "./fetch-exchange.js";
 import { peerAddressOf } from "./peer-address.js";
-import { completeResponse, refusalResponse } from "./secured-response.js";
+import { completeResponse, errorResponse, refusalResponse } from "./secured-response.js";
 
 /** Options of {@link secure}: a route's security options, and what the runtime does not tell. */
 export interface SecureOptions<HostArguments extends readonly unknown[]> extends RouteSecurityOptions {
@@ -42,7 +41,7 @@ export const secure = strictFunction("secure(security, handler, options)", funct
   ...host: HostArguments
 ) => Promise<Response> {
   const policy = security.compileRoute(readMiddlewareSecurity(options, "secure()", ["onError", "peerAddress"]));
-  const { onError = reportError } = options;
+  const { onError = errorResponse } = options;
   return async (request, ...host) => {
     const peer =
       options.peerAddress === undefined ? peerAddressOf(request, host) : options.peerAddress(request, ...host);
@@ -55,9 +54,14 @@ export const secure = strictFunction("secure(security, handler, options)", funct
       return denied === undefined ? requireResponse(await handler(request, secured, ...host)) : refusalResponse(denied);
     };
     try {
-      const response = await answer().catch((error: unknown) =>
-        error instanceof StoreUnavailableError ? refusalResponse(STORE_UNAVAILABLE) : onError(error, request),
-      );
+      const response = await answer()
+        .catch(async (error: unknown) =>
+          error instanceof StoreUnavailableError
+            ? errorResponse(error)
+            : requireResponse(await onError(error, request)),
+        )
+        // What answers errors can fail as well.
+        .catch(errorResponse);
       return await completeResponse(response, secured);
     } finally {
       secured.leave(false);
@@ -65,13 +69,15 @@ export const secure = strictFunction("secure(security, handler, options)", funct
   };
 });
 
-function reportError(error: unknown): Response {
-  console.error(error);
-  return refusalResponse(SERVER_ERROR);
-}
-
 /** A handler in JavaScript can answer with anything, and a network error (status 0) is no answer either. */
 function requireResponse(answer: Response | undefined): Response {
-  if (typeof answer?.headers?.get === "function" && answer.status > 0) return answer;
-  throw new TypeError("the handler behind secure() must answer with a Response");
+  if (typeof answer?.headers?.get !== "function" || answer.status === 0) {
+    throw new TypeError("the handler behind secure() must answer with a Response");
+  }
+  if (answer.bodyUsed) {
+    throw new TypeError(
+      "the handler behind secure() answered with a Response whose body was read; answer with a clone()",
+    );
+  }
+  return answer;
 }

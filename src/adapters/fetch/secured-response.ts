@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../../errors.js";
-import { type Refusal, STORE_UNAVAILABLE } from "../../problem.js";
+import { type Refusal, SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
 import {
   addToVary,
   cookieBeside,
@@ -9,27 +9,39 @@ import {
   securityLines,
 } from "../../response-head.js";
 import type { SecuredRequest } from "../../secured-request.js";
+import { reportError } from "../report-error.js";
 
 /**
  * Saves the session and completes the head of a response. What the handler set itself wins; cookies
  * are added to cookies. A session that cannot be saved turns the answer into a refusal: the client
- * must not be told of a login that was not stored.
+ * must not be told of a login that was not stored. Never rejects: what fails is an answer too.
  */
 export async function completeResponse(response: Response, request: SecuredRequest): Promise<Response> {
   let cookie: string | undefined;
   try {
     cookie = await request.commitSession();
   } catch (error) {
-    if (!(error instanceof StoreUnavailableError)) throw error;
-    return withLines(refusalResponse(STORE_UNAVAILABLE), request, undefined);
+    return withLines(errorResponse(error), request, undefined);
   }
   // An upgrade to another protocol (101): no other response can be made of it, and no browser reads its headers.
   if (response.status < 200) return response;
-  return withLines(
-    response,
-    request,
-    cookieBeside(response.headers.get("cache-control") ?? undefined, request, cookie),
-  );
+  try {
+    return withLines(
+      response,
+      request,
+      cookieBeside(response.headers.get("cache-control") ?? undefined, request, cookie),
+    );
+  } catch (error) {
+    // A body that is being read already, for one: no response can be made of it.
+    return withLines(errorResponse(error), request, undefined);
+  }
+}
+
+/** The answer to an error: the client learns no more than that, the operator what it was. */
+export function errorResponse(error: unknown): Response {
+  if (error instanceof StoreUnavailableError) return refusalResponse(STORE_UNAVAILABLE);
+  reportError(error);
+  return refusalResponse(SERVER_ERROR);
 }
 
 /** A prepared refusal as a response. */

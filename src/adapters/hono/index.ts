@@ -1,6 +1,4 @@
 import type { MiddlewareHandler } from "hono";
-import { StoreUnavailableError } from "../../errors.js";
-import { STORE_UNAVAILABLE } from "../../problem.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -8,7 +6,7 @@ import { strictFunction } from "../../strict-calls.js";
 import { incomingOf, leaveWithFetchClient } from "../fetch/client-presence.js";
 import { FetchExchange } from "../fetch/fetch-exchange.js";
 import { peerAddressOf } from "../fetch/peer-address.js";
-import { completeResponse, refusalResponse } from "../fetch/secured-response.js";
+import { completeResponse, errorResponse, refusalResponse } from "../fetch/secured-response.js";
 
 /** What the middleware puts into Hono's context: `context.get("claims")`. There is a session only when sessions are enabled. */
 export interface CelloVariables extends SecuredRequestFields {}
@@ -72,10 +70,16 @@ async function answer(
       return;
     }
     setVariables(context, secured);
+  } catch (error) {
+    context.res = errorResponse(error);
+    return;
+  }
+  try {
     await next();
   } catch (error) {
-    if (!(error instanceof StoreUnavailableError)) throw error;
-    context.res = refusalResponse(STORE_UNAVAILABLE);
+    // Hono has answered every Error by now, with the application's `onError`; what is left is a value that is
+    // none, or an `onError` that failed. Thrown on, it would leave the host with a bare 500.
+    context.res = errorResponse(error);
   }
 }
 
