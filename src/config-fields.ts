@@ -157,8 +157,13 @@ export class ConfigFields {
     if (typeof value !== "string") {
       this.fail("CELLO_WRONG_TYPE", field, `must be a string, got ${describe(value)}`, "give a string");
     }
-    if (value === "")
-      this.fail("CELLO_INVALID_VALUE", field, "is an empty string", "give a value, or leave the field out");
+    if (value.trim() === "")
+      this.fail(
+        "CELLO_INVALID_VALUE",
+        field,
+        value === "" ? "is an empty string" : "is blank",
+        "give a value, or leave the field out",
+      );
     if (hasControlCharacter(value)) {
       this.fail(
         "CELLO_INVALID_VALUE",

@@ -241,6 +241,10 @@ function readCsp(fields: ConfigFields, field: string): CSP | undefined {
   if (value.isEmpty) {
     fields.fail("CELLO_INVALID_VALUE", field, "has no directives and allows everything", "add some, or leave it out");
   }
+  // The configuration is sent with every response: whoever reads one can use its nonce in another.
+  if (value.hasFixedNonce) {
+    fields.fail("CELLO_INVALID_VALUE", field, "has a nonce that is the same in every response", "use CSP.NONCE");
+  }
   return value.snapshot();
 }
 

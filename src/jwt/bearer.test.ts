@@ -81,6 +81,11 @@ describe("BearerSource", () => {
     ["the same cookie twice", "token=a.b.c; token=a.b.c", "a.b.c"],
     ["two values", "token=a.b.c; token=d.e.f", duplicate],
     ["an empty and a full one", "token=; token=a.b.c", "a.b.c"],
+    ["a value in quotes", 'x="1"; token="a.b.c"', "a.b.c"],
+    ["the same value with and without quotes", 'token="a.b.c"; token=a.b.c', "a.b.c"],
+    ["quotes around nothing", 'token=""; x=1', undefined],
+    ["a quote at one end only", 'token="a.b.c', '"a.b.c'],
+    ["another cookie inside of quotes, which end at the semicolon", 'x="1; token=a.b.c; y=2"', "a.b.c"],
     ["a long one", `token=${"a".repeat(21)}`, tooLong],
   ])("reads of the cookies %s", (_, cookie, expected) => {
     expect(read({ cookie }, { cookieName: "token" })).toEqual(expected);

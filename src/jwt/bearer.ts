@@ -80,13 +80,19 @@ export class BearerSource {
       from = at + name.length;
       if (cookies.charCodeAt(from) !== 0x3d || !beginsCookie(cookies, at)) continue;
       const end = cookies.indexOf(";", from);
-      const value = cookies.slice(from + 1, end === -1 ? cookies.length : end).trim();
+      const value = withoutQuotes(cookies.slice(from + 1, end === -1 ? cookies.length : end).trim());
       if (value === "") continue;
       if (found !== undefined && found !== value) return DUPLICATE;
       found = value;
     }
     return found !== undefined && found.length > this.#maxTokenLength ? TOO_LONG : found;
   }
+}
+
+/** A cookie's value may stand in quotes (RFC 6265 section 4.1.1), which are not of the token. */
+function withoutQuotes(value: string): string {
+  const isQuoted = value.length > 1 && value.startsWith('"') && value.endsWith('"');
+  return isQuoted ? value.slice(1, -1) : value;
 }
 
 /** Whether a cookie's name can begin here: at the start, or after `;` and white space. */

@@ -202,6 +202,10 @@ describe("JwtConfig", () => {
       "headerPrefix",
       /does not allow/,
     ],
+    ["a blank audience", { secret, audience: [" "] }, "CELLO_INVALID_VALUE", "audience", /is blank/],
+    ["a blank issuer in a list", { secret, issuer: ["a", " "] }, "CELLO_INVALID_VALUE", "issuer", /is blank/],
+    ["a blank path", { secret, exclude: [" "] }, "CELLO_INVALID_VALUE", "exclude", /is blank/],
+    ["no path", { secret, exclude: [""] }, "CELLO_INVALID_VALUE", "exclude", /empty string/],
     ["an empty header name", { secret, headerName: "" }, "CELLO_INVALID_VALUE", "headerName", /empty string/],
     [
       "a cookie name with a semicolon",

@@ -205,6 +205,12 @@ export class CSP {
     return [...this.#directives.values()].some((sources) => sources.includes(NONCE_SOURCE));
   }
 
+  /** Whether the policy holds a nonce that was written out, for one response only. */
+  get hasFixedNonce(): boolean {
+    const isFixed = (source: string) => source.startsWith("'nonce-") && source !== NONCE_SOURCE;
+    return [...this.#directives.values()].some((sources) => sources.some(isFixed));
+  }
+
   /**
    * A new policy with the directives of both: per directive the union of the sources, in the order
    * of this one and then the other.

@@ -9,7 +9,14 @@ import type { CspFinding } from "./lint.js";
 const vectors = process.env.CELLO_VECTORS;
 if (vectors === undefined) console.info("CSP lint vectors: skipped, CELLO_VECTORS is not set");
 
-const strict = () => new CSP().scriptSrc(CSP.NONCE, "'strict-dynamic'").objectSrc("'none'").baseUri("'none'");
+const strict = () =>
+  new CSP()
+    .scriptSrc(CSP.NONCE, "'strict-dynamic'")
+    .objectSrc("'none'")
+    .baseUri("'none'")
+    .frameAncestors("'none'")
+    .formAction("'self'");
+const text = (more: string) => `${strict()}; ${more}`;
 
 describe("csp.lint", () => {
   it("finds nothing but advice in a strict policy", () => {
@@ -43,6 +50,45 @@ describe("csp.lint", () => {
   ])("calls %o %s for %s %s", (csp, severity, directive, value) => {
     const found = csp.lint().map((finding) => [finding.severity, finding.directive, finding.value]);
     expect(found).toContainEqual([severity, directive, value]);
+  });
+
+  it.each<[policy: string, severity: string, directive: string, value: string | undefined]>([
+    [text("style-src *"), "medium", "style-src", "*"],
+    [text("style-src https:"), "medium", "style-src", "https:"],
+    [text("style-src-elem http://*"), "medium", "style-src-elem", "http://*"],
+    [text("default-src *"), "medium", "default-src", "*"],
+    [text("img-src *"), "low", "img-src", "*"],
+    [text("connect-src wss:"), "low", "connect-src", "wss:"],
+    [text("img-src data:"), "info", "img-src", "data:"],
+    [text("frame-src data:"), "medium", "frame-src", "data:"],
+    [text("worker-src blob:"), "medium", "worker-src", "blob:"],
+    [text("font-src HTTPS:"), "low", "font-src", "https:"],
+    ["default-src 'self'", "medium", "frame-ancestors", undefined],
+    ["default-src 'self'", "medium", "form-action", undefined],
+    ["default-src 'self'", "medium", "base-uri", undefined],
+    ["default-src 'none'; frame-ancestors *", "medium", "frame-ancestors", "*"],
+    ["default-src 'none'; frame-ancestors https:", "medium", "frame-ancestors", "https:"],
+    ["default-src 'none'; form-action *", "medium", "form-action", "*"],
+    ["default-src 'none'; base-uri *", "high", "base-uri", "*"],
+    [text("img-src 'self'; img-src *"), "syntax", "img-src", undefined],
+    [text("IMG-SRC 'self';img-src"), "syntax", "img-src", undefined],
+    ["default-src 'none', script-src *", "syntax", "", undefined],
+    [text("img-src 'none' https://a.example"), "syntax", "img-src", "'none'"],
+    [text("connect-src * 'self'"), "info", "connect-src", "'self'"],
+    [text("style-src 'unsafe-hashes' 'self'"), "low", "style-src", "'unsafe-hashes'"],
+    [text("sandbox allow-scripts allow-same-origin"), "medium", "sandbox", "allow-same-origin"],
+    ["script-src 'strict-dynamic'; object-src 'none'", "info", "script-src", undefined],
+    ["script-src 'unsafe-hashes' 'self'; object-src 'none'", "low", "script-src", "'unsafe-hashes'"],
+  ])("calls %s %s for %s %s", (policy, severity, directive, value) => {
+    const found = CSP.lint(policy).map((finding) => [finding.severity, finding.directive, finding.value]);
+    expect(found).toContainEqual([severity, directive, value]);
+  });
+
+  it("tells each weakness once", () => {
+    for (const policy of ["default-src *", "script-src *; object-src data:", "script-src 'nonce-abc'", ""]) {
+      const found = CSP.lint(policy).map(({ directive, value, severity }) => `${directive} ${value} ${severity}`);
+      expect(found).toEqual([...new Set(found)]);
+    }
   });
 
   it("puts the worst first", () => {

@@ -10,6 +10,7 @@ import { Finding, Severity, Type } from "csp_evaluator/dist/finding.js";
 import { CspParser } from "csp_evaluator/dist/parser.js";
 import { getHostname, getSchemeFreeUrl, matchWildcardUrls } from "csp_evaluator/dist/utils.js";
 import { describe } from "../../config-fields.js";
+import { BREADTH_CHECKS, findLost } from "./breadth.js";
 import { refuse } from "./refuse.js";
 import { NONCE_SLOT, SOURCE_KEYWORDS } from "./sources.js";
 
@@ -79,8 +80,8 @@ export const staticNonceFindings: CheckerFunction = (csp) =>
 const LINTED_NONCE = "CELLO+NONCE+SLOT+AAAAA==";
 
 /**
- * The weaknesses of a policy, worst first: those that csp_evaluator knows, and inline styles and
- * keywords without effect besides.
+ * The weaknesses of a policy, worst first: those of scripts, which csp_evaluator knows, and besides them
+ * inline styles, sources and gaps that let in every site, and what browsers do not read.
  *
  * @param policy the value of a Content-Security-Policy header
  * @param further checks for this kind of policy
@@ -95,8 +96,9 @@ export function lintPolicy(policy: string, ...further: readonly CheckerFunction[
     [...STRICTNESS_CHECKS, checkStyles, checkIneffectiveKeywords, ...further],
     DEFAULT_CHECKS,
   );
+  const broad = BREADTH_CHECKS.flatMap((check) => check(parsed)).filter((one) => !isAmong(findings, one));
   return Object.freeze(
-    [...unreadable, ...findings]
+    [...findLost(policy), ...unreadable, ...findings, ...broad]
       .filter((finding) => !isKnownKeyword(finding))
       .map(toFinding)
       .sort((a, b) => WORST_FIRST.indexOf(a.severity) - WORST_FIRST.indexOf(b.severity)),
@@ -110,6 +112,13 @@ function toFinding(finding: Finding): CspFinding {
     ...(finding.value === undefined ? {} : { value: finding.value.replaceAll(LINTED_NONCE, NONCE_SLOT) }),
     description: finding.description.replaceAll(LINTED_NONCE, NONCE_SLOT),
   });
+}
+
+/** Whether the evaluator has found the same, which it then judges with more knowledge. */
+function isAmong(findings: readonly Finding[], { type, directive, value }: Finding): boolean {
+  return findings.some(
+    (other) => other.type === type && other.directive === directive && other.value?.toLowerCase() === value,
+  );
 }
 
 /** The evaluator's list of keywords is older than ours. */
