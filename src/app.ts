@@ -19,6 +19,7 @@ import {
   problemHandlers,
 } from "./adapters/fastify/problems.js";
 import { hasLog, watchReplies } from "./adapters/fastify/reply-watch.js";
+import { addRequestFields, SESSION_FIELDS, TOKEN_FIELDS } from "./adapters/fastify/request-fields.js";
 import { boundRequestTime, DEFAULT_REQUEST_TIMEOUT_MS } from "./adapters/fastify/request-timeout.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./app-types.js";
 import { type Clock, systemClock } from "./clock.js";
@@ -153,6 +154,7 @@ export class App<Types extends AppTypes = AppTypes> {
       clock: this.#options.clock ?? systemClock,
       events: this.#events,
     });
+    addRequestFields(this.fastify, TOKEN_FIELDS);
     return this;
   }
 
@@ -164,6 +166,7 @@ export class App<Types extends AppTypes = AppTypes> {
   enableSession(config: SessionConfig | SessionOptions): this {
     this.#requireOpen("enableSession", this.#enabled.session);
     this.#enabled.session = asSessionConfig(config);
+    addRequestFields(this.fastify, SESSION_FIELDS);
     return this;
   }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
 import type { Refusal } from "../../problem.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
-import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
+import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
 import { strictFunction } from "../../strict-calls.js";
 import { awaitBody } from "../awaited-body.js";
@@ -13,14 +13,15 @@ import { NodeExchange } from "../node/node-exchange.js";
 import { hasHead } from "../node/node-response.js";
 import { leaveWithClient } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
-import { addFields, attach } from "./request-fields.js";
+import type { RequestFieldsBesideOthers } from "./other-sessions.js";
+import { addFields, attach, fieldsOf } from "./request-fields.js";
 
 export type { SecuredRequestFields } from "../../secured-request.js";
 export { isSecured, type SecuredIncomingMessage } from "./request-fields.js";
 
 declare global {
   namespace Express {
-    interface Request extends SecuredRequestFields {}
+    interface Request extends RequestFieldsBesideOthers {}
   }
 }
 
@@ -55,9 +56,12 @@ export const cello = strictFunction(
   "cello(security, options)",
   function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
     const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()"));
+    const fields = fieldsOf(security, policy);
+    const hasSessions = security.sessions !== undefined;
     return (request, response, next) => {
       if (securedRequestOf(response) !== undefined) return next(mountedTwice());
-      addFields(request);
+      if (hasSessions && "session" in request) return next(sessionTaken());
+      addFields(request, fields);
       const target = targetOf(request);
       const shown = target ?? request.url ?? "/";
       const exchange = new NodeExchange(request, request, nextRequestId(), shown, security.clientAddresses);
@@ -98,6 +102,15 @@ async function admitWithoutHead(
 }
 
 export default cello;
+
+function sessionTaken(): ConfigError {
+  return new ConfigError({
+    code: "CELLO_CONFLICT",
+    subject: "cello",
+    problem: "request.session is there already, from another middleware, and the policy has sessions too",
+    mend: "use one of them: leave session out of the policy, or take the other middleware away",
+  });
+}
 
 /**
  * The whole request target, as the router behind goes on to match it: a mount path may have been cut off,

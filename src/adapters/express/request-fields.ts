@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import type { RoutePolicy } from "../../route-policy.js";
 import type { SecuredRequest, SecuredRequestFields } from "../../secured-request.js";
+import type { Security } from "../../security.js";
 import { strictFunction } from "../../strict-calls.js";
 
 const kSecured = Symbol("cello.express.secured");
@@ -25,22 +27,49 @@ const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor =
   },
 });
 
-/** One set of getters for all requests: nothing is opened or made until a handler asks. */
-const FIELDS: readonly (readonly [string, PropertyDescriptor])[] = [
+/** For what others set too: theirs is seen then, and ours is asked for elsewhere. */
+const replaceable = (name: string, read: (secured: SecuredRequest) => unknown): PropertyDescriptor => ({
+  ...field(read),
+  set(this: SecuredIncomingMessage, value: unknown) {
+    Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+  },
+});
+
+/** A field of requests by its name. */
+export type RequestField = readonly [name: string, descriptor: PropertyDescriptor];
+
+const TOKEN_FIELDS: readonly RequestField[] = [
   ["claims", field((secured) => secured.claims)],
   ["token", field((secured) => secured.token)],
-  ["session", { ...field((secured) => secured.session), set: refuseAssignment }],
-  ["cspNonce", field((secured) => secured.cspNonce)],
-  ["clientIp", field((secured) => secured.clientIp)],
-  ["rateLimit", field((secured) => secured.rateLimit)],
+];
+const SESSION_FIELD: RequestField = ["session", { ...field((secured) => secured.session), set: refuseAssignment }];
+const LIMIT_FIELD: RequestField = ["rateLimit", field((secured) => secured.rateLimit)];
+const COMMON_FIELDS: readonly RequestField[] = [
+  ["cspNonce", replaceable("cspNonce", (secured) => secured.cspNonce)],
+  ["clientIp", replaceable("clientIp", (secured) => secured.clientIp)],
 ];
 
-/** Adds the fields to a request; they answer once {@link attach} has been called. */
-export function addFields(request: IncomingMessage): asserts request is SecuredIncomingMessage {
+/**
+ * The getters for the requests of a policy, one set for all: nothing is opened or made until a handler asks. What
+ * is off has none: another package may have a `request.session` of its own.
+ */
+export function fieldsOf(security: Security, route: RoutePolicy): readonly RequestField[] {
+  const fields = [...COMMON_FIELDS];
+  if (security.authenticator !== undefined) fields.push(...TOKEN_FIELDS);
+  if (security.sessions !== undefined) fields.push(SESSION_FIELD);
+  if (!route.clientLimits.isEmpty || !route.identityLimits.isEmpty) fields.push(LIMIT_FIELD);
+  return Object.freeze(fields);
+}
+
+/** Adds fields to a request; they answer once {@link attach} has been called. */
+export function addFields(
+  request: IncomingMessage,
+  fields: readonly RequestField[],
+): asserts request is SecuredIncomingMessage {
   // On the request itself: Express replaces the prototypes of requests, also on the way to a mounted
   // application. One by one is half the time of `Object.defineProperties`.
-  for (let index = 0; index < FIELDS.length; index++) {
-    const entry = FIELDS[index];
+  for (let index = 0; index < fields.length; index++) {
+    const entry = fields[index];
     if (entry !== undefined) Object.defineProperty(request, entry[0], entry[1]);
   }
 }

@@ -6,6 +6,7 @@ import type { Security } from "../../security.js";
 import { isLevelled } from "./event-log.js";
 import { installSecurity } from "./install.js";
 import { reportUnlogged } from "./problems.js";
+import { addRequestFields, SESSION_FIELDS, TOKEN_FIELDS } from "./request-fields.js";
 import "./types.js";
 
 /** Options of the {@link cello} plugin. */
@@ -44,6 +45,8 @@ export const cello = fp(
     }
     installSecurity(fastify, () => security);
     if (!isLevelled(fastify.log)) fastify.addHook("onError", reportUnlogged);
+    if (security.authenticator !== undefined) addRequestFields(fastify, TOKEN_FIELDS);
+    if (security.sessions !== undefined) addRequestFields(fastify, SESSION_FIELDS);
   },
   { name: "cello", fastify: "5.x" },
 );

@@ -9,6 +9,7 @@ import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { leaveWithClient } from "../presence.js";
 import { logSecurityEvents } from "./event-log.js";
+import { addRequestFields } from "./request-fields.js";
 import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
 
 const CLOSING: Refusal = refusal({ type: "about:blank", title: "Service Unavailable", status: 503 });
@@ -41,7 +42,8 @@ export function installSecurity(
   let isClosing = false;
   let answer = refuse;
 
-  decorateRequests(fastify);
+  fastify.decorateRequest(kSecured, undefined);
+  addRequestFields(fastify, ["cspNonce", "clientIp", "rateLimit"]);
   fastify.addHook("onRoute", (options) => {
     const route = registerRoute(options);
     // Routes that come with the first requests (Fastify allows none) or with later plugins.
@@ -112,47 +114,6 @@ export function refuse(reply: FastifyReply, { status, headers, body }: Refusal):
 /** The serializer of what is serialized already. */
 export function asItIs(payload: string): string {
   return payload;
-}
-
-/** Getters on the prototype of requests: they cost nothing until a handler asks. */
-function decorateRequests(fastify: FastifyInstance): void {
-  fastify.decorateRequest(kSecured, undefined);
-  fastify.decorateRequest("claims", {
-    getter(this: FastifyRequest) {
-      return this[kSecured]?.claims;
-    },
-  });
-  fastify.decorateRequest("token", {
-    getter(this: FastifyRequest) {
-      return this[kSecured]?.token;
-    },
-  });
-  fastify.decorateRequest("session", {
-    getter(this: FastifyRequest) {
-      return securedOf(this).session;
-    },
-  });
-  fastify.decorateRequest("cspNonce", {
-    getter(this: FastifyRequest) {
-      return securedOf(this).cspNonce;
-    },
-  });
-  fastify.decorateRequest("clientIp", {
-    getter(this: FastifyRequest) {
-      return this[kSecured]?.clientIp ?? this.ip;
-    },
-  });
-  fastify.decorateRequest("rateLimit", {
-    getter(this: FastifyRequest) {
-      return this[kSecured]?.rateLimit;
-    },
-  });
-}
-
-function securedOf(request: FastifyRequest): SecuredRequest {
-  const secured = request[kSecured];
-  if (secured === undefined) throw new Error("this request has not reached the security layer yet");
-  return secured;
 }
 
 function registerRoute(options: RouteOptions): RegisteredRoute {

@@ -10,7 +10,8 @@ import type {
   RouteGenericInterface,
 } from "fastify";
 import type { RoutePlace, RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
-import type { SecuredRequest, SecuredRequestFields } from "../../secured-request.js";
+import type { SecuredRequest } from "../../secured-request.js";
+import type { RequestFieldsBesideOthers } from "./other-sessions.js";
 
 /** Where a Fastify route keeps its {@link RegisteredRoute}: a route's `config` reaches its requests. */
 export const kRoute = Symbol.for("cello.fastify.route");
@@ -26,7 +27,7 @@ export interface RegisteredRoute {
 export const kSecured = Symbol.for("cello.fastify.secured");
 
 declare module "fastify" {
-  interface FastifyRequest extends SecuredRequestFields {
+  interface FastifyRequest extends RequestFieldsBesideOthers {
     [kSecured]: SecuredRequest | undefined;
   }
 

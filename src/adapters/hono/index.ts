@@ -84,10 +84,13 @@ async function answer(
 }
 
 function setVariables(context: CelloContext, secured: SecuredRequest) {
-  context.set("claims", secured.claims);
-  context.set("token", secured.token);
+  // What is off sets nothing: another middleware may have a variable of that name.
+  if (secured.security.authenticator !== undefined) {
+    context.set("claims", secured.claims);
+    context.set("token", secured.token);
+  }
   if (secured.security.sessions !== undefined) context.set("session", secured.session);
   context.set("cspNonce", secured.cspNonce);
   context.set("clientIp", secured.clientIp);
-  context.set("rateLimit", secured.rateLimit);
+  if (secured.limits !== undefined) context.set("rateLimit", secured.rateLimit);
 }
