@@ -6,6 +6,8 @@ const { homepage, repository, bugs } = JSON.parse(readFileSync(new URL("../packa
 const addresses = [homepage, repository.url, bugs.url];
 const reserved = addresses.filter((address) => new URL(address.replace(/^git\+/, "")).hostname.endsWith(".example"));
 if (reserved.length > 0) {
-  console.error(`package.json: give the addresses of the project's home before it is published: ${reserved.join(", ")}`);
+  console.error(
+    `package.json: give the addresses of the project's home before it is published: ${reserved.join(", ")}`,
+  );
   process.exitCode = 1;
 }
