@@ -64,18 +64,21 @@ export class ConfigError extends Error {
   }
 }
 
-/** A session that does not fit into its cookie; thrown in the handler that made it too large. */
+/** A session that does not fit into its cookie or its store; thrown in the handler that made it too large. */
 export class SessionTooLargeError extends Error {
   override readonly name = "SessionTooLargeError";
   readonly code = "CELLO_SESSION_TOO_LARGE";
-  /** What the cookie would have been, in bytes. */
+  /** What the cookie, or the values in the store, would have been, in bytes. */
   readonly size: number;
-  /** What a browser keeps, in bytes. */
+  /** What a browser keeps, or `SessionConfig.maxBytes`. */
   readonly limit: number;
 
-  constructor(size: number, limit: number) {
+  /** @param place where the session is kept */
+  constructor(size: number, limit: number, place: "cookie" | "store" = "cookie") {
     super(
-      `the session needs a cookie of ${size} bytes and browsers keep ${limit}; store less in it, or give SessionConfig a store`,
+      place === "cookie"
+        ? `the session needs a cookie of ${size} bytes and browsers keep ${limit}; store less in it, or give SessionConfig a store`
+        : `the session has ${size} bytes of values and may have ${limit}; keep large things elsewhere and their names in it, or raise SessionConfig.maxBytes`,
     );
     this.size = size;
     this.limit = limit;

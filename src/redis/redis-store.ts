@@ -104,8 +104,13 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
     return this.#sessions.touch(id, times);
   }
 
-  delete(id: string): Promise<void> {
+  delete(id: string): Promise<string | undefined> {
     return this.#sessions.delete(id);
+  }
+
+  /** The clock of Redis, in milliseconds since 1970: by it sessions live and end. A Promise until it is known. */
+  now(): number | Promise<number> {
+    return this.#sessions.now();
   }
 
   list(userId: string): Promise<readonly ListedSession[]> {

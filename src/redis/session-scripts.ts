@@ -4,7 +4,8 @@ import { defineScript } from "./script.js";
  * A session is a hash under a key of its own:
  *
  *   v version, d data and flashes (JSON), c createdAt, u lastUsedAt, e expiresAt, f forgetAt,
- *   n userId (absent: nobody), x until when the index of that user surely has the session
+ *   n userId (absent: nobody), x until when the index of that user surely has the session,
+ *   s the id to which it has moved (absent: it is there)
  *
  * The index of a user is a sorted set of session ids by that last moment. A Cluster keeps it
  * elsewhere than the sessions, so no script can write both at once. What must hold is that the index is
@@ -16,7 +17,7 @@ import { defineScript } from "./script.js";
 const READ = `
 local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local stored = redis.call("HMGET", KEYS[1], "v", "f", "n", "x")
+local stored = redis.call("HMGET", KEYS[1], "v", "f", "n", "x", "s")
 local exists = stored[1] and tonumber(stored[2]) > now
 `;
 
@@ -24,12 +25,12 @@ local exists = stored[1] and tonumber(stored[2]) > now
  * Stores a session if the stored one has the expected version.
  *
  * KEYS: the session. ARGV: expected version, version, JSON, createdAt, lastUsedAt, expiresAt, forgetAt,
- * userId ("" for none), until when its index has the session (0: not known).
+ * userId ("" for none), until when its index has the session (0: not known), successor ("" for none).
  * Answers "saved", "conflict", "gone", or "index": put the session into the index first.
  */
 export const SAVE = defineScript(`${READ}
 if not exists and ARGV[1] ~= "0" then return "gone" end
-if (exists and stored[1] or "0") ~= ARGV[1] then return "conflict" end
+if (exists and stored[1] or "0") ~= ARGV[1] or (exists and stored[5]) then return "conflict" end
 local indexed = tonumber(ARGV[9])
 if exists and stored[3] == ARGV[8] then indexed = math.max(indexed, tonumber(stored[4])) end
 if ARGV[8] ~= "" and indexed < tonumber(ARGV[7]) then return "index" end
@@ -41,8 +42,22 @@ if ARGV[8] == "" then
 else
   redis.call("HSET", KEYS[1], "n", ARGV[8], "x", string.format("%.0f", indexed))
 end
+if ARGV[10] == "" then redis.call("HDEL", KEYS[1], "s") else redis.call("HSET", KEYS[1], "s", ARGV[10]) end
 redis.call("PEXPIREAT", KEYS[1], ARGV[7])
 return "saved"
+`);
+
+/**
+ * Ends a session if it has the expected version: nothing is left, and no save can bring it back.
+ *
+ * KEYS: the session. ARGV: expected version.
+ * Answers "conflict", "gone", or a list of "saved" and the userId ("" for none).
+ */
+export const END = defineScript(`${READ}
+if not exists then return "gone" end
+if stored[1] ~= ARGV[1] then return "conflict" end
+redis.call("DEL", KEYS[1])
+return { "saved", stored[3] or "" }
 `);
 
 /**
@@ -53,7 +68,7 @@ return "saved"
  * Answers 1, 0 when there is no session, or the userId into whose index the session must be put first.
  */
 export const TOUCH = defineScript(`${READ}
-if not exists then return 0 end
+if not exists or stored[5] then return 0 end
 if stored[3] then
   local indexed = tonumber(stored[4])
   if stored[3] == ARGV[4] then indexed = math.max(indexed, tonumber(ARGV[5])) end
@@ -65,11 +80,11 @@ redis.call("PEXPIREAT", KEYS[1], ARGV[3])
 return 1
 `);
 
-/** Deletes a session. KEYS: the session. Answers its userId, "" when it has none or there was no session. */
+/** Deletes a session. KEYS: the session. Answers its userId and its successor, "" where there is none. */
 export const DELETE = defineScript(`
-local user = redis.call("HGET", KEYS[1], "n")
+local stored = redis.call("HMGET", KEYS[1], "n", "s")
 redis.call("DEL", KEYS[1])
-return user or ""
+return { stored[1] or "", stored[2] or "" }
 `);
 
 /** Drops what is past from an index. */
@@ -88,6 +103,14 @@ redis.call("ZADD", KEYS[1], "GT", ARGV[1], ARGV[2])
 local last = redis.call("ZRANGE", KEYS[1], -1, -1, "WITHSCORES")
 redis.call("PEXPIREAT", KEYS[1], string.format("%.0f", tonumber(last[2])))
 return 1
+`);
+
+/**
+ * Shortens the place of a session in an index: what has moved is not looked for longer than it is there.
+ * KEYS: the index. ARGV: until when, id.
+ */
+export const SHORTEN_IN_INDEX = defineScript(`
+return redis.call("ZADD", KEYS[1], "XX", "LT", ARGV[1], ARGV[2])
 `);
 
 /** The ids in an index. KEYS: the index. */

@@ -36,8 +36,13 @@ export class RedisSessionStore implements SessionStore {
     return this.#store.touch(id, times);
   }
 
-  delete(id: string): Promise<void> {
+  delete(id: string): Promise<string | undefined> {
     return this.#store.delete(id);
+  }
+
+  /** The clock of Redis, in milliseconds since 1970: by it sessions live and end. A Promise until it is known. */
+  now(): number | Promise<number> {
+    return this.#store.now();
   }
 
   list(userId: string): Promise<readonly ListedSession[]> {

@@ -6,11 +6,12 @@ import {
   type SessionStore,
   type SessionTimes,
 } from "../session/store.js";
+import { RedisClock } from "./clock.js";
 import type { RedisConnection } from "./connection.js";
-import { ADD_TO_INDEX, DELETE, READ_INDEX, SAVE, TOUCH } from "./session-scripts.js";
+import { ADD_TO_INDEX, DELETE, END, READ_INDEX, SAVE, SHORTEN_IN_INDEX, TOUCH } from "./session-scripts.js";
 
 /** What is read of a session, in this order. */
-const FIELDS = ["v", "d", "c", "u", "e", "f", "n"] as const;
+const FIELDS = ["v", "d", "c", "u", "e", "f", "n", "s"] as const;
 
 /** Sessions that are read at a time to list those of a user, so that a batch is answered within the deadline. */
 const LIST_BATCH = 100;
@@ -27,9 +28,16 @@ const MAX_ATTEMPTS = 16;
  */
 export class RedisSessions implements SessionStore {
   readonly #connection: RedisConnection;
+  readonly #clock: RedisClock;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
+    this.#clock = new RedisClock(connection);
+  }
+
+  /** The clock of Redis, by which keys expire. */
+  now(): number | Promise<number> {
+    return this.#clock.now();
   }
 
   async load(id: string): Promise<SessionRecord | undefined> {
@@ -39,7 +47,9 @@ export class RedisSessions implements SessionStore {
   }
 
   async save(id: string, record: SessionRecord, expectedVersion: number): Promise<SaveOutcome> {
+    if (record.successor === null) return this.#end(id, expectedVersion);
     const userId = record.userId ?? "";
+    const successor = record.successor ?? "";
     const key = this.#keyOf(id);
     const session = [
       expectedVersion,
@@ -51,13 +61,25 @@ export class RedisSessions implements SessionStore {
     ];
     // A new session is in no index yet: asking first would be a round trip for nothing.
     const isNew = expectedVersion === 0 && userId !== "";
-    let outcome = isNew ? "index" : await this.#connection.run(SAVE, [key], [...session, 0]);
+    let outcome = isNew ? "index" : await this.#connection.run(SAVE, [key], [...session, 0, successor]);
     if (outcome === "index") {
       const indexedUntil = await this.#addToIndex(userId, id, record);
-      outcome = await this.#connection.run(SAVE, [key], [...session, indexedUntil]);
+      outcome = await this.#connection.run(SAVE, [key], [...session, indexedUntil, successor]);
     }
-    if (outcome === "saved" || outcome === "conflict" || outcome === "gone") return outcome;
-    throw foreignAnswer();
+    if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone") throw foreignAnswer();
+    if (outcome === "saved" && successor !== "" && userId !== "") {
+      const args = [timesOf(record)[2], id];
+      this.#afterwards(this.#connection.run(SHORTEN_IN_INDEX, [this.#indexOf(userId)], args));
+    }
+    return outcome;
+  }
+
+  async #end(id: string, expectedVersion: number): Promise<SaveOutcome> {
+    const outcome = await this.#connection.run(END, [this.#keyOf(id)], [expectedVersion]);
+    if (outcome === "conflict" || outcome === "gone") return outcome;
+    if (!isListOfStrings(outcome)) throw foreignAnswer();
+    await this.#leaveIndex(outcome[1] ?? "", id);
+    return "saved";
   }
 
   async touch(id: string, times: SessionTimes): Promise<boolean> {
@@ -74,13 +96,12 @@ export class RedisSessions implements SessionStore {
     throw new Error(`the session went to another user during each of ${MAX_ATTEMPTS} attempts to touch it`);
   }
 
-  async delete(id: string): Promise<void> {
-    const userId = await this.#connection.run(DELETE, [this.#keyOf(id)], []);
-    if (typeof userId !== "string" || userId === "") return;
-    // The session is gone: that its place in the index is not yet must not look like a failure. It is
-    // passed over when the index is read, and goes by itself.
-    const index = this.#indexOf(userId);
-    await this.#connection.send(index, (client) => client.zrem(index, id)).catch(() => {});
+  async delete(id: string): Promise<string | undefined> {
+    const answer = await this.#connection.run(DELETE, [this.#keyOf(id)], []);
+    if (!isListOfStrings(answer)) throw foreignAnswer();
+    const [userId = "", successor = ""] = answer;
+    await this.#leaveIndex(userId, id);
+    return successor === "" ? undefined : successor;
   }
 
   async list(userId: string): Promise<readonly ListedSession[]> {
@@ -97,6 +118,21 @@ export class RedisSessions implements SessionStore {
       }
     }
     return listed;
+  }
+
+  /**
+   * The session is gone: that its place in the index is not yet must not look like a failure. It is passed
+   * over when the index is read, and goes by itself.
+   */
+  async #leaveIndex(userId: string, id: string): Promise<void> {
+    if (userId === "") return;
+    const index = this.#indexOf(userId);
+    await this.#connection.send(index, (client) => client.zrem(index, id)).catch(() => {});
+  }
+
+  /** Tidies up, which nobody waits for and nothing depends on. */
+  #afterwards(work: Promise<unknown>): void {
+    work.catch(() => {});
   }
 
   /** @returns until when the session now is in the index */
@@ -131,7 +167,7 @@ function indexUntil(times: SessionTimes): number {
 
 /** What a key held, as a record; `undefined` for a key that does not exist. */
 function recordOf(fields: readonly (string | null)[]): SessionRecord | undefined {
-  const [version, content, createdAt, lastUsedAt, expiresAt, forgetAt, userId] = fields;
+  const [version, content, createdAt, lastUsedAt, expiresAt, forgetAt, userId, successor] = fields;
   if (fields.every((field) => field === null)) return undefined;
   const record: unknown = {
     ...contentOf(content),
@@ -141,6 +177,7 @@ function recordOf(fields: readonly (string | null)[]): SessionRecord | undefined
     expiresAt: numberOf(expiresAt),
     forgetAt: numberOf(forgetAt),
     userId: userId ?? undefined,
+    successor: successor ?? undefined,
   };
   if (!isSessionRecord(record)) throw new Error("a key of a session holds something else");
   return record;

@@ -32,6 +32,7 @@ describe("SessionConfig", () => {
       rolling: false,
       store: undefined,
       userKey: "userId",
+      maxBytes: 262_144,
       partitioned: false,
       strict: false,
     });

@@ -42,6 +42,11 @@ export interface SessionOptions {
    * lists and revokes. Default: `"userId"`.
    */
   readonly userKey?: string | undefined;
+  /**
+   * How many bytes the values of one session may have in a `store`: what one client keeps there must not
+   * take the room, or the time, of all others. Default: 262144 (256 KiB).
+   */
+  readonly maxBytes?: number | undefined;
   /** A cookie per top-level site (CHIPS); needs `secure`. Default: `false`. */
   readonly partitioned?: boolean | undefined;
   /** Whether a weak secret (under 32 bytes, repeating, published) throws. Default: when `NODE_ENV` is `"production"`. */
@@ -62,6 +67,7 @@ const FIELDS = [
   "rolling",
   "store",
   "userKey",
+  "maxBytes",
   "partitioned",
   "strict",
 ] as const;
@@ -91,6 +97,7 @@ export class SessionConfig {
   readonly rolling: boolean;
   readonly store: SessionStore | undefined;
   readonly userKey: string;
+  readonly maxBytes: number;
   readonly partitioned: boolean;
   readonly strict: boolean;
   readonly #secrets: readonly Uint8Array[];
@@ -119,6 +126,7 @@ export class SessionConfig {
     this.rolling = fields.boolean("rolling", false);
     this.store = readStore(fields);
     this.userKey = fields.string("userKey", "userId");
+    this.maxBytes = fields.number("maxBytes", 262_144, { min: 1024, max: 67_108_864, whole: true, unit: "bytes" });
     checkTogether(fields, this);
     Object.freeze(this);
   }

@@ -7,11 +7,11 @@ import type { SessionConfig } from "./config.js";
 import { findCookieValues, hasCookie } from "./cookie.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
-import { MemorySessionStore } from "./memory-store.js";
 import { SealedSessions } from "./sealed-sessions.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
 import type { SessionStore } from "./store.js";
+import { StoreClock } from "./store-clock.js";
 import { StoreGuard } from "./store-guard.js";
 import { StoredSessions } from "./stored-sessions.js";
 import { UserSessions } from "./user-sessions.js";
@@ -24,7 +24,7 @@ const MAX_CANDIDATES = 8;
 export class SessionManager {
   /** Whether `open` and `commit` never answer with a Promise. */
   readonly isSynchronous: boolean;
-  /** Whether `commit` can take time or fail: sessions are in a store outside of this process's memory. */
+  /** Whether `commit` can take time or fail: sessions are in a store. */
   readonly canFail: boolean;
   /** The sessions by user; `undefined` when they are sealed in cookies, which nobody can list. */
   readonly users: UserSessions | undefined;
@@ -39,19 +39,23 @@ export class SessionManager {
 
   constructor(config: SessionConfig, { clock, events }: { readonly clock: Clock; readonly events: EventHub }) {
     this.#config = config;
-    this.#clock = clock;
     this.#events = events;
     this.#lifetimes = new Lifetimes(config);
     this.#countsActivity = config.idleTimeout !== undefined;
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
     const store = config.store && new StoreGuard(config.store, events);
-    this.#keeper =
-      store === undefined
-        ? new SealedSessions(config, keys, this.#lifetimes, clock)
-        : new StoredSessions(config, keys, this.#lifetimes, clock, store);
-    this.users = store && new UserSessions(store, this.#lifetimes, clock);
+    if (store === undefined) {
+      this.#clock = clock;
+      this.#keeper = new SealedSessions(config, keys, this.#lifetimes, clock);
+      this.users = undefined;
+    } else {
+      const storeClock = new StoreClock(store.now, clock, events);
+      this.#clock = storeClock;
+      this.#keeper = new StoredSessions(config, keys, this.#lifetimes, store, { clock: storeClock, events });
+      this.users = new UserSessions(store, this.#lifetimes, storeClock);
+    }
     this.isSynchronous = this.#keeper.isSynchronous;
-    this.canFail = config.store !== undefined && !(config.store instanceof MemorySessionStore);
+    this.canFail = store !== undefined;
   }
 
   /** Whether the request has a cookie of the session's name, valid or not. */

@@ -7,7 +7,10 @@ import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTi
 
 /** Options of `MemorySessionStore`. */
 export interface MemorySessionStoreOptions {
-  /** How many sessions are kept at most; the one that would end soonest is forgotten first. */
+  /**
+   * How many sessions are kept at most. When it is full, the one that would end soonest is forgotten, of
+   * those without a user as long as there are any: visitors must not push out who is logged in.
+   */
   readonly maxSessions?: number | undefined;
   /** Where the time comes from; the machine's clocks when not given. */
   readonly clock?: Clock | undefined;
@@ -20,6 +23,8 @@ interface StoredSession extends ExpiryNode {
   version: number;
   createdAt: number;
   userId: string | undefined;
+  /** The id to which it has moved; `undefined`: it is a session. */
+  successor: string | undefined;
   lastUsedAt: number;
   expiresAt: number;
   /** The moment from which this may be forgotten. */
@@ -33,7 +38,7 @@ const SWEEP_PER_SAVE = 2;
 /**
  * Sessions in the memory of this process: for one process, and for tests. They end with it.
  *
- * Bounded by `maxSessions`; expired sessions are swept as new ones come, without timers.
+ * Bounded by `maxSessions`, and sessions of users are the last to go; expired sessions are swept as new ones come, without timers.
  *
  * @example
  * ```ts
@@ -45,7 +50,11 @@ export class MemorySessionStore implements SessionStore {
   readonly maxSessions: number;
   readonly #clock: Clock;
   readonly #sessions = new Map<string, StoredSession>();
-  readonly #byExpiry = new ExpiryHeap<StoredSession>();
+  /** Sessions of nobody, and what is left of those that moved. */
+  readonly #nobodys = new ExpiryHeap<StoredSession>();
+  readonly #users = new ExpiryHeap<StoredSession>();
+  /** How many records are not sessions any more, but tell where one has moved to. */
+  #moved = 0;
   readonly #byUser = new Map<string, Set<StoredSession>>();
 
   /** @throws ConfigError when `maxSessions` is not a whole number from 1 to 10,000,000 */
@@ -58,7 +67,7 @@ export class MemorySessionStore implements SessionStore {
 
   /** How many sessions are kept now, expired ones that were not swept yet included. */
   get size(): number {
-    return this.#sessions.size;
+    return this.#sessions.size - this.#moved;
   }
 
   load(id: string): SessionRecord | undefined {
@@ -69,44 +78,47 @@ export class MemorySessionStore implements SessionStore {
   save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome {
     const stored = this.#live(id);
     if (stored === undefined && expectedVersion > 0) return "gone";
-    if ((stored?.version ?? 0) !== expectedVersion) return "conflict";
-    const json = JSON.stringify({ data: record.data, flashes: record.flashes });
-    if (stored !== undefined) {
-      stored.json = json;
-      stored.version = record.version;
-      stored.createdAt = record.createdAt;
-      this.#setUser(stored, record.userId);
-      this.#setTimes(stored, record);
+    if ((stored?.version ?? 0) !== expectedVersion || stored?.successor !== undefined) return "conflict";
+    if (record.successor === null) {
+      // That it was there and is not any more says all.
+      if (stored !== undefined) this.#forget(stored);
       return "saved";
     }
-    this.#makeRoom();
-    const added: StoredSession = {
+    if (stored === undefined) this.#makeRoom();
+    else this.#forget(stored);
+    const kept: StoredSession = {
       id,
-      json,
+      json: JSON.stringify({ data: record.data, flashes: record.flashes }),
       version: record.version,
       createdAt: record.createdAt,
-      userId: undefined,
+      userId: record.userId,
+      successor: record.successor,
       lastUsedAt: record.lastUsedAt,
       expiresAt: record.expiresAt,
       dueAt: record.forgetAt,
       heapIndex: -1,
     };
-    this.#sessions.set(id, added);
-    this.#byExpiry.add(added);
-    this.#setUser(added, record.userId);
+    this.#sessions.set(id, kept);
+    this.#heapOf(kept).add(kept);
+    this.#joinUser(kept);
+    if (kept.successor !== undefined) this.#moved++;
     return "saved";
   }
 
   touch(id: string, times: SessionTimes): boolean {
     const stored = this.#live(id);
-    if (stored === undefined) return false;
-    this.#setTimes(stored, times);
+    if (stored === undefined || stored.successor !== undefined) return false;
+    stored.lastUsedAt = times.lastUsedAt;
+    stored.expiresAt = times.expiresAt;
+    stored.dueAt = times.forgetAt;
+    this.#heapOf(stored).moved(stored);
     return true;
   }
 
-  delete(id: string): void {
+  delete(id: string): string | undefined {
     const stored = this.#sessions.get(id);
     if (stored !== undefined) this.#forget(stored);
+    return stored?.successor;
   }
 
   list(userId: string): readonly ListedSession[] {
@@ -125,20 +137,14 @@ export class MemorySessionStore implements SessionStore {
     return undefined;
   }
 
-  #setTimes(stored: StoredSession, times: SessionTimes): void {
-    stored.lastUsedAt = times.lastUsedAt;
-    stored.expiresAt = times.expiresAt;
-    stored.dueAt = times.forgetAt;
-    this.#byExpiry.moved(stored);
+  #heapOf({ userId, successor }: StoredSession): ExpiryHeap<StoredSession> {
+    return userId === undefined || successor !== undefined ? this.#nobodys : this.#users;
   }
 
-  #setUser(stored: StoredSession, userId: string | undefined): void {
-    if (stored.userId === userId) return;
-    this.#leaveUser(stored);
-    stored.userId = userId;
-    if (userId === undefined) return;
-    const sessions = this.#byUser.get(userId);
-    if (sessions === undefined) this.#byUser.set(userId, new Set([stored]));
+  #joinUser(stored: StoredSession): void {
+    if (stored.userId === undefined) return;
+    const sessions = this.#byUser.get(stored.userId);
+    if (sessions === undefined) this.#byUser.set(stored.userId, new Set([stored]));
     else sessions.add(stored);
   }
 
@@ -153,18 +159,26 @@ export class MemorySessionStore implements SessionStore {
   #makeRoom(): void {
     const now = this.#clock.wallMs();
     for (let swept = 0; swept < SWEEP_PER_SAVE; swept++) {
-      const first = this.#byExpiry.first;
-      if (first === undefined) return;
-      if (first.dueAt > now && this.#sessions.size < this.maxSessions) return;
-      this.#forget(first);
+      const isFull = this.#sessions.size >= this.maxSessions;
+      const first = firstDue(this.#nobodys, now) ?? firstDue(this.#users, now);
+      const unwanted = first ?? (isFull ? (this.#nobodys.first ?? this.#users.first) : undefined);
+      if (unwanted === undefined) return;
+      this.#forget(unwanted);
     }
   }
 
   #forget(stored: StoredSession): void {
     this.#sessions.delete(stored.id);
-    this.#byExpiry.remove(stored);
+    if (stored.successor !== undefined) this.#moved--;
+    this.#heapOf(stored).remove(stored);
     this.#leaveUser(stored);
   }
+}
+
+/** What may be forgotten by now. */
+function firstDue(heap: ExpiryHeap<StoredSession>, now: number): StoredSession | undefined {
+  const { first } = heap;
+  return first !== undefined && first.dueAt <= now ? first : undefined;
 }
 
 function recordOf(stored: StoredSession): SessionRecord {
@@ -175,6 +189,7 @@ function recordOf(stored: StoredSession): SessionRecord {
     version: stored.version,
     createdAt: stored.createdAt,
     userId: stored.userId,
+    successor: stored.successor,
     lastUsedAt: stored.lastUsedAt,
     expiresAt: stored.expiresAt,
     forgetAt: stored.dueAt,

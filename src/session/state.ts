@@ -100,8 +100,8 @@ export class SessionState {
   }
 
   /** Gives the session a new id and a new life. */
-  renew(now: number, expiresAt: number): void {
-    this.#id = this.keeper.createId();
+  renew(now: number, expiresAt: number, id = this.keeper.createId()): void {
+    this.#id = id;
     this.createdAt = now;
     this.lastUsedAt = now;
     this.expiresAt = expiresAt;

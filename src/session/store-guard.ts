@@ -19,6 +19,7 @@ import {
  */
 export class StoreGuard implements SafeSessionStore {
   readonly isSynchronous: boolean;
+  readonly now: (() => Answer<number>) | undefined;
   readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
   readonly #health: StoreHealth;
 
@@ -28,6 +29,7 @@ export class StoreGuard implements SafeSessionStore {
   ) {
     this.isSynchronous = store.isSynchronous === true;
     this.#health = new StoreHealth("session", events);
+    this.now = typeof store.now === "function" ? () => this.#now() : undefined;
     this.list =
       typeof store.list === "function" ? (userId) => this.#guard(() => store.list?.(userId), isSessionList) : undefined;
   }
@@ -44,11 +46,17 @@ export class StoreGuard implements SafeSessionStore {
     return this.#guard(() => this.store.touch(id, times), isBoolean);
   }
 
-  delete(id: string): Answer<void> {
+  delete(id: string): Answer<string | undefined> {
     return andThen(
       this.#guard(() => this.store.delete(id), isAnything),
-      () => {},
+      (answer) => (typeof answer === "string" ? answer : undefined),
     );
+  }
+
+  /** What it knows already says nothing of whether the store answers now. */
+  #now(): Answer<number> {
+    const now = this.store.now?.();
+    return typeof now === "number" ? now : this.#guard(() => now, isFiniteNumber);
   }
 
   #guard<Value>(call: () => unknown, fits: (answer: unknown) => answer is Value): Answer<Value> {
@@ -99,7 +107,11 @@ function isBoolean(answer: unknown): answer is boolean {
   return typeof answer === "boolean";
 }
 
-/** `delete` may answer anything: only whether it failed counts. */
+function isFiniteNumber(answer: unknown): answer is number {
+  return typeof answer === "number" && Number.isFinite(answer);
+}
+
+/** `delete` may answer anything: but for the id of a successor, only whether it failed counts. */
 function isAnything(_answer: unknown): _answer is unknown {
   return true;
 }

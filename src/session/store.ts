@@ -26,6 +26,13 @@ export interface SessionRecord extends SessionTimes {
   readonly createdAt: number;
   /** Whose session it is: the value under `userKey`, as text; absent while nobody is logged in. */
   readonly userId?: string | undefined;
+  /**
+   * Only where the session is over under this id: the id under which it goes on after `regenerate`, or
+   * `null` when it was ended. Such a record has no data and is kept for a minute, so that requests which
+   * had the session open find out. To a store it is a record like any other, but for `touch`, and one
+   * with `null` it may drop at once.
+   */
+  readonly successor?: string | null | undefined;
 }
 
 /** A session as a store lists it. */
@@ -51,7 +58,8 @@ export type SaveOutcome = "saved" | "conflict" | "gone";
  * id in the cookie (base64url), so that who reads the store cannot take over a session.
  *
  * `save` and `touch` must be atomic: compare and write in one step (a script in Redis, a `WHERE
- * version = ?` in SQL).
+ * version = ?` in SQL). That is all that sessions stand on: what is changed, moved to another id or
+ * ended at the same time is decided by which `save` comes first.
  *
  * @example
  * ```ts
@@ -70,11 +78,14 @@ export type SaveOutcome = "saved" | "conflict" | "gone";
  *   }
  *   touch(id: string, times: SessionTimes) {
  *     const stored = this.#records.get(id);
- *     if (stored !== undefined) this.#records.set(id, { ...stored, ...times });
- *     return stored !== undefined;
+ *     if (stored === undefined || stored.successor !== undefined) return false;
+ *     this.#records.set(id, { ...stored, ...times });
+ *     return true;
  *   }
  *   delete(id: string) {
+ *     const successor = this.#records.get(id)?.successor;
  *     this.#records.delete(id);
+ *     return successor ?? undefined;
  *   }
  * }
  * ```
@@ -101,22 +112,36 @@ export interface SessionStore {
   save(id: string, record: SessionRecord, expectedVersion: number): SaveOutcome | Promise<SaveOutcome>;
 
   /**
-   * Changes only the times of a record, not its version.
+   * Changes only the times of a record, not its version. A record with a `successor` is left as it is.
    *
-   * @returns whether there was a record
+   * @returns whether there was a record, without a `successor`
    */
   touch(id: string, times: SessionTimes): boolean | Promise<boolean>;
 
-  /** Deletes a record; does nothing when there is none. */
-  delete(id: string): void | Promise<void>;
+  /**
+   * Deletes a record, whatever its version; does nothing when there is none.
+   *
+   * @returns the `successor` of what was deleted, where it is an id: in the same step, else a session that
+   *   is moved at that moment could outlive its end
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a store whose method answers nothing is a store too
+  delete(id: string): string | void | Promise<string | void>;
 
   /**
-   * The sessions whose record has this `userId`, in any order; needed by `app.sessions` only.
+   * The sessions whose record has this `userId`, in any order; needed by `app.sessions` only. Records with
+   * a `successor` are among them.
    *
    * Every session whose `save` has been answered and that is still there must be among them. What was
    * deleted, may be forgotten, or belongs to another user by now must not.
    */
   list?(userId: string): readonly ListedSession[] | Promise<readonly ListedSession[]>;
+
+  /**
+   * The time of the clock by which this store forgets, in milliseconds since 1970: where it is elsewhere,
+   * lifetimes are counted by it and not by the clock of this process, which may be wrong. A Promise only
+   * as long as it is not known yet. Without this method the clock of this process is used.
+   */
+  now?(): number | Promise<number>;
 
   /** Connects, before the application listens; waits a moment at most, and must not fail. */
   open?(): void | Promise<void>;
@@ -145,7 +170,8 @@ export function isSessionRecord(value: unknown): value is SessionRecord {
     times.every((time) => typeof time === "number" && Number.isFinite(time)) &&
     isJsonRecord(value.data) &&
     (value.flashes === undefined || isJsonRecord(value.flashes)) &&
-    (value.userId === undefined || typeof value.userId === "string")
+    (value.userId === undefined || typeof value.userId === "string") &&
+    (value.successor === undefined || value.successor === null || typeof value.successor === "string")
   );
 }
 
@@ -162,7 +188,10 @@ export interface SafeSessionStore {
   load(id: string): Answer<SessionRecord | undefined>;
   save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome>;
   touch(id: string, times: SessionTimes): Answer<boolean>;
-  delete(id: string): Answer<void>;
+  /** @returns the successor of what was deleted */
+  delete(id: string): Answer<string | undefined>;
+  /** `undefined` where the time is that of this process. */
+  readonly now: (() => Answer<number>) | undefined;
   /** `undefined` where the store cannot list. */
   readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
 }

@@ -1,39 +1,43 @@
-import type { Clock } from "../clock.js";
-import { StoreUnavailableError } from "../errors.js";
-import type { SessionRejection } from "../events.js";
+import { SessionTooLargeError } from "../errors.js";
+import type { EventHub, SessionRejection } from "../events.js";
 import type { Exchange } from "../exchange.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
+import { Contention } from "./contention.js";
 import { CookieWriter } from "./cookie.js";
-import type { JsonValue } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { RememberedCookies } from "./remembered.js";
+import { endSession, isLive } from "./session-end.js";
+import { moveSession, type SessionMove } from "./session-move.js";
+import { SessionSaver, sizeOf } from "./session-saver.js";
 import { type OpenedId, SignedIds } from "./signed-id.js";
 import { type SessionKeeper, SessionState } from "./state.js";
-import type { SafeSessionStore, SaveOutcome, SessionRecord, SessionTimes } from "./store.js";
-import { membersOf, SessionValues } from "./values.js";
-
-// Each conflict means that another request was saved, so this is a number of simultaneous writers.
-const MAX_SAVES = 64;
+import type { SafeSessionStore, SessionRecord } from "./store.js";
+import type { StoreClock } from "./store-clock.js";
+import { userIdOf } from "./user-id.js";
+import { membersOf, recordOfMembers, SessionValues } from "./values.js";
 
 /** Sessions that are kept in a store; their cookie holds only a signed id. */
 export class StoredSessions implements SessionKeeper {
   readonly isSynchronous: boolean;
   readonly #store: SafeSessionStore;
-  readonly #clock: Clock;
+  readonly #clock: StoreClock;
   readonly #writer: CookieWriter;
   readonly #ids: SignedIds;
   readonly #lifetimes: Lifetimes;
   readonly #userKey: string;
+  readonly #maxBytes: number;
+  readonly #contention: Contention;
+  readonly #saver: SessionSaver;
   readonly #remembered = new RememberedCookies<OpenedId>();
 
   constructor(
     config: SessionConfig,
     keys: SessionKeyRing,
     lifetimes: Lifetimes,
-    clock: Clock,
     store: SafeSessionStore & { readonly isSynchronous: boolean },
+    { clock, events }: { readonly clock: StoreClock; readonly events: EventHub },
   ) {
     this.isSynchronous = store.isSynchronous;
     this.#store = store;
@@ -42,11 +46,24 @@ export class StoredSessions implements SessionKeeper {
     this.#ids = new SignedIds(keys, config.cookieName, lifetimes.maxAgeMs);
     this.#lifetimes = lifetimes;
     this.#userKey = config.userKey;
+    this.#maxBytes = config.maxBytes;
+    this.#contention = new Contention(store.isSynchronous, events);
+    this.#saver = new SessionSaver(store, this.#contention, config);
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
   open(exchange: Exchange, cookies: readonly string[], cameAtMs: number): Answer<SessionState | SessionRejection> {
-    const now = this.#clock.wallMs();
+    const now = this.#clock.known();
+    if (now instanceof Promise) return now.then((told) => this.#openAt(told, exchange, cookies, cameAtMs));
+    return this.#openAt(now, exchange, cookies, cameAtMs);
+  }
+
+  #openAt(
+    now: number,
+    exchange: Exchange,
+    cookies: readonly string[],
+    cameAtMs: number,
+  ): Answer<SessionState | SessionRejection> {
     const ids: OpenedId[] = [];
     let rejection: SessionRejection | undefined;
     for (const cookie of cookies) {
@@ -62,42 +79,62 @@ export class StoredSessions implements SessionKeeper {
     return SignedIds.create();
   }
 
-  /** A store has no size that a browser would cut. */
-  checkSize(): void {}
+  /** What one client keeps must not fill the store for all others, nor hold up those who wait behind it. */
+  checkSize(state: SessionState): void {
+    const values = state.values.toJsonText();
+    const flashes = state.flashes.toJsonText();
+    // A UTF-16 unit is at most three bytes of UTF-8, so what is short need not be put together to be measured.
+    if (3 * (values.length + flashes.length) <= this.#maxBytes) return;
+    const size = sizeOf(values, flashes);
+    if (size > this.#maxBytes) throw new SessionTooLargeError(size, this.#maxBytes, "store");
+  }
 
   /**
-   * Deletes the record under the old id now, and leaves the new one to the commit.
+   * Moves the record to a new id now. The changes of this request come with the commit, and those of
+   * others that have the session open follow.
    *
-   * The record is read once more before, so that what another request saved meanwhile moves along; a
-   * session that another request destroyed meanwhile does not come back under a new id.
+   * When another request was quicker to move it, this one has no new id, and its changes follow the other's.
+   * A session that another has ended does not come back: this request goes on with a new one, and keeps
+   * of it what it has set itself.
    */
   regenerate(state: SessionState): Answer<void> {
     const now = this.#clock.wallMs();
-    const { id, version } = state;
-    state.renew(now, now + this.#lifetimes.maxAgeMs);
-    if (version === 0) return undefined;
-    const storeId = SignedIds.storeIdOf(id);
-    return andThen(this.#store.load(storeId), (record) => {
-      if (record?.version !== version) rebase(state, record);
-      return this.#store.delete(storeId);
+    const expiresAt = now + this.#lifetimes.maxAgeMs;
+    if (state.version === 0) {
+      state.renew(now, expiresAt);
+      return undefined;
+    }
+    const id = SignedIds.create();
+    const times = this.#lifetimes.timesOf(expiresAt, now);
+    const move: SessionMove = {
+      from: SignedIds.storeIdOf(state.id),
+      to: SignedIds.storeIdOf(id),
+      // Whose it is stands at the old id until the commit: nobody lists a session that may yet be withdrawn.
+      renewed: (record) => ({ ...record, createdAt: now, userId: undefined, ...times }),
+    };
+    return andThen(moveSession(this.#store, move, this.#openedRecord(state), now, this.#contention), (outcome) => {
+      if (outcome === "overtaken") return;
+      const record = outcome === "ended" ? undefined : outcome.record;
+      rebase(state, record);
+      state.renew(now, expiresAt, id);
+      state.version = record?.version ?? 0;
     });
   }
 
   destroy(state: SessionState): Answer<void> {
-    return state.version === 0 ? undefined : this.#store.delete(SignedIds.storeIdOf(state.id));
+    if (state.version === 0) return undefined;
+    const id = SignedIds.storeIdOf(state.id);
+    const { version } = state;
+    return andThen(endSession(this.#store, id, { version, userId: undefined }, this.#clock.wallMs()), () => {});
   }
 
   /** Saves what changed now; the cookie goes with the head. */
   save(state: SessionState): Answer<void> {
     return afterPending(state, () => {
       if (!state.isChanged || (state.isNew && state.isEmpty)) return undefined;
-      const values = state.values.begin();
-      const flashes = state.flashes.begin();
       return andThen(this.#commitNow(state), (cookie) => {
         state.savedCookie = cookie ?? state.savedCookie;
         state.isMoved = state.isRegenerated;
-        state.values.settle(values);
-        state.flashes.settle(flashes);
       });
     });
   }
@@ -110,7 +147,8 @@ export class StoredSessions implements SessionKeeper {
         return undefined;
       }
       return andThen(this.#store.load(SignedIds.storeIdOf(state.id)), (record) => {
-        if (record === undefined) throw new Error("session.reload: the session was ended by another request");
+        // What is at its new id is not for who came with the old one.
+        if (!isLive(record)) throw new Error("session.reload: the session was ended or regenerated by another request");
         state.version = record.version;
         state.values.reset(membersOf(record.data));
         state.flashes.reset(membersOf(record.flashes));
@@ -125,17 +163,17 @@ export class StoredSessions implements SessionKeeper {
 
   #commitNow(state: SessionState): Answer<string | undefined> {
     if (state.isDestroyed) return this.#writer.expired;
-    if (state.isNew && state.isEmpty) return undefined;
+    if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
     const now = this.#clock.wallMs();
-    const isRenewed = state.version === 0 || this.#lifetimes.isRenewalDue(state.expiresAt, now);
+    const isRenewed = (state.isRegenerated && !state.isMoved) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
     // The stored end moves only when the cookie moves along: else a session that is written often would
     // outlive its cookie and never be renewed.
     const expiresAt = isRenewed ? this.#lifetimes.endWhenSent(state.expiresAt, now) : state.expiresAt;
     const times = this.#lifetimes.timesOf(expiresAt, now);
     if (state.isChanged) {
-      return andThen(this.#save(state, times, 1), (outcome) => {
-        // Not even an expiring cookie: the request that ended the session has set the cookie that holds
-        // now, and this response may arrive after that one.
+      return andThen(this.#saver.save(state, times), (outcome) => {
+        // Not even an expiring cookie: the request that ended or moved the session has set the cookie that
+        // holds now, and this response may arrive after that one.
         return isRenewed && outcome === "saved" ? this.#cookie(state.id, expiresAt, now) : undefined;
       });
     }
@@ -146,25 +184,30 @@ export class StoredSessions implements SessionKeeper {
     );
   }
 
-  #save(state: SessionState, times: SessionTimes, attempt: number): Answer<SaveOutcome> {
-    const storeId = SignedIds.storeIdOf(state.id);
-    return andThen(this.#store.save(storeId, recordOf(state, times, this.#userKey), state.version), (outcome) => {
-      if (outcome === "saved") {
-        state.version += 1;
-        state.expiresAt = times.expiresAt;
-        state.lastUsedAt = times.lastUsedAt;
-      }
-      if (outcome !== "conflict") return outcome;
-      if (attempt >= MAX_SAVES) {
-        throw new StoreUnavailableError(`the session was changed by others during ${MAX_SAVES} attempts to save it`);
-      }
-      return andThen(this.#store.load(storeId), (record) => {
-        if (record === undefined) return "gone";
-        rebase(state, record);
-        state.version = record.version;
-        return this.#save(state, times, attempt + 1);
-      });
+  /** A session that no store has seen: it begins now, by the clock of the store. */
+  #commitFirst(state: SessionState): Answer<string | undefined> {
+    return andThen(this.#clock.known(), (now) => {
+      // When the request began, that clock may not have been known yet.
+      state.createdAt = now;
+      state.expiresAt = now + this.#lifetimes.maxAgeMs;
+      return andThen(this.#saver.save(state, this.#lifetimes.timesOf(state.expiresAt, now)), (outcome) =>
+        outcome === "saved" ? this.#cookie(state.id, state.expiresAt, now) : undefined,
+      );
     });
+  }
+
+  #openedRecord(state: SessionState): SessionRecord {
+    const { version, createdAt, values, flashes, lastUsedAt, expiresAt } = state;
+    return {
+      data: recordOfMembers(values.base),
+      flashes: flashes.base.size === 0 ? undefined : recordOfMembers(flashes.base),
+      version,
+      createdAt,
+      userId: userIdOf(values.base.get(this.#userKey)?.value),
+      lastUsedAt,
+      expiresAt,
+      forgetAt: expiresAt,
+    };
   }
 
   #cookie(id: string, expiresAt: number, now: number): string {
@@ -182,7 +225,8 @@ export class StoredSessions implements SessionKeeper {
     return andThen<SessionRecord | undefined, SessionState | SessionRejection>(
       this.#store.load(first.storeId),
       (record) => {
-        const ending = record === undefined ? "unknown" : this.#lifetimes.ending(record, this.#clock.wallMs());
+        // Where it went, if it moved, is no business of who comes with the old id: he may have planted it.
+        const ending = isLive(record) ? this.#lifetimes.ending(record, this.#clock.wallMs()) : "unknown";
         if (record === undefined || ending !== undefined) {
           return this.#loadFirst(exchange, cameAtMs, others, rejection ?? ending);
         }
@@ -217,23 +261,6 @@ export class StoredSessions implements SessionKeeper {
 /** Goes on when `regenerate`, `destroy` or a save that is under way has ended. */
 function afterPending<Result>({ pending }: SessionState, next: () => Answer<Result>): Answer<Result> {
   return pending === undefined ? next() : pending.then(next);
-}
-
-function recordOf(state: SessionState, times: SessionTimes, userKey: string): SessionRecord {
-  return {
-    data: state.values.toRecord(),
-    flashes: state.flashes.isEmpty ? undefined : state.flashes.toRecord(),
-    version: state.version + 1,
-    createdAt: state.createdAt,
-    userId: userIdOf(state.values.get(userKey)),
-    ...times,
-  };
-}
-
-/** Whose session it is, as text; what is no id of a user is nobody. */
-function userIdOf(value: JsonValue | undefined): string | undefined {
-  if (typeof value === "number") return String(value);
-  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 /** Puts this request's changes on top of what is stored now; on nothing when that is gone. */

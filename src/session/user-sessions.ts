@@ -2,11 +2,12 @@ import type { Clock } from "../clock.js";
 import { ConfigError } from "../errors.js";
 import { strictMethods } from "../strict-calls.js";
 import type { Lifetimes } from "./lifetimes.js";
+import { endSession, isLive } from "./session-end.js";
 import { SignedIds } from "./signed-id.js";
-import type { ListedSession, SafeSessionStore } from "./store.js";
+import type { ListedSession, SafeSessionStore, SessionRecord } from "./store.js";
 
 /** Sessions that are ended at the same time. */
-const DELETED_AT_ONCE = 100;
+const ENDED_AT_ONCE = 100;
 
 /** A session of a user, as `app.sessions.list` tells it. Times are milliseconds since 1970. */
 export interface SessionSummary {
@@ -36,9 +37,9 @@ const ID_PATTERN = /^[\w-]{43}$/;
  * The sessions of users that are kept in a store: to show them, and to end them from elsewhere.
  *
  * Whose session it is says the value under `userKey` (by default `session.set("userId", ...)`). A
- * revoked session is gone at once for every machine, and a request that has it open cannot save it
- * again. A login or a `regenerate` whose response is still on its way makes a session that is not
- * there yet, and that a revocation at that moment does not see.
+ * revoked session is gone at once for every machine, under whichever id a `regenerate` at the same moment
+ * gave it, and a request that has it open cannot save it again. A login whose response is still on its
+ * way makes a session that is nobody's yet, and that a revocation at that moment does not see.
  *
  * @example
  * ```ts
@@ -69,7 +70,7 @@ export class UserSessions {
   async list(userId: string | number): Promise<readonly SessionSummary[]> {
     const now = this.#clock.wallMs();
     const sessions = (await this.#listOf(userId)).filter(
-      ({ record }) => this.#lifetimes.ending(record, now) === undefined,
+      ({ record }) => isLive(record) && this.#lifetimes.ending(record, now) === undefined,
     );
     return sessions.map(summaryOf).sort((one, other) => other.lastUsedAt - one.lastUsedAt);
   }
@@ -88,9 +89,7 @@ export class UserSessions {
     // Such ids come from requests: what cannot be one is not put before the store.
     if (!ID_PATTERN.test(id)) return false;
     const record = await this.#store.load(id);
-    if (record === undefined) return false;
-    await this.#store.delete(id);
-    return true;
+    return this.#end(id, record);
   }
 
   /**
@@ -101,13 +100,29 @@ export class UserSessions {
    * @throws StoreUnavailableError when the store fails; some sessions may then be open still
    */
   async revokeAll(userId: string | number, { except }: RevokeAllOptions = {}): Promise<number> {
-    const kept = except === undefined ? [] : [except, SignedIds.storeIdOf(except)];
-    const ended = (await this.#listOf(userId)).filter(({ id }) => !kept.includes(id));
+    const listed = await this.#listOf(userId);
+    const known = new Set(listed.map(({ id }) => id));
+    const kept = except === undefined ? new Set<string>() : wherever([except, SignedIds.storeIdOf(except)], listed);
+    const ended = listed.filter(({ id, record }) => {
+      // Where a session went to is listed too, as a rule: it is ended there, once.
+      const isElsewhere = typeof record.successor === "string" && known.has(record.successor);
+      return !kept.has(id) && !isElsewhere;
+    });
+    let count = 0;
     // A part at a time, so that a store elsewhere answers each within its deadline.
-    for (let start = 0; start < ended.length; start += DELETED_AT_ONCE) {
-      await Promise.all(ended.slice(start, start + DELETED_AT_ONCE).map(({ id }) => this.#store.delete(id)));
+    for (let start = 0; start < ended.length; start += ENDED_AT_ONCE) {
+      const part = ended.slice(start, start + ENDED_AT_ONCE);
+      const outcomes = await Promise.all(part.map(({ id, record }) => this.#end(id, record)));
+      count += outcomes.filter((wasThere) => wasThere).length;
     }
-    return ended.length;
+    return count;
+  }
+
+  /** Ends a session wherever it is by now. @returns whether it was anywhere */
+  async #end(id: string, record: SessionRecord | undefined): Promise<boolean> {
+    if (record === undefined || record.successor === null) return false;
+    if (record.successor === undefined) return endSession(this.#store, id, record, this.#clock.wallMs());
+    return this.#end(record.successor, await this.#store.load(record.successor));
   }
 
   async #listOf(userId: string | number): Promise<readonly ListedSession[]> {
@@ -126,6 +141,18 @@ export class UserSessions {
 }
 
 strictMethods(UserSessions, { list: "userId", revoke: "id", revokeAll: "userId, { except }" });
+
+/** The ids under which sessions are that were there under these, as far as the list tells. */
+function wherever(ids: readonly string[], listed: readonly ListedSession[]): ReadonlySet<string> {
+  const moves = new Map(listed.map(({ id, record }) => [id, record.successor]));
+  const found = new Set(ids);
+  // A set goes on with what is added meanwhile.
+  for (const id of found) {
+    const successor = moves.get(id);
+    if (typeof successor === "string") found.add(successor);
+  }
+  return found;
+}
 
 function summaryOf({ id, record }: ListedSession): SessionSummary {
   return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };

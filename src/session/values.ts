@@ -45,6 +45,13 @@ export function membersOf(record: { readonly [key: string]: JsonValue } | undefi
   return members;
 }
 
+/** Values as one object, made new. */
+export function recordOfMembers(members: SessionMembers): { [key: string]: JsonValue } {
+  const record: { [key: string]: JsonValue } = {};
+  for (const [key, member] of members) define(record, key, member.value);
+  return record;
+}
+
 type Change = SessionMember | typeof DELETED;
 
 /** Changes that are being saved. */
@@ -72,6 +79,11 @@ export class SessionValues {
 
   constructor(base: SessionMembers = NO_VALUES) {
     this.#base = base;
+  }
+
+  /** The values as they were opened, or as they were stored when that was looked at last. */
+  get base(): SessionMembers {
+    return this.#base;
   }
 
   /** Whether this request set, deleted or cleared anything. */
@@ -135,6 +147,7 @@ export class SessionValues {
 
   /** Makes the changes of this request changes of another state of the same session. */
   rebase(base: SessionMembers): void {
+    if (this.#base === base) return;
     this.#base = base;
     this.#forgetMerged();
   }
@@ -152,11 +165,15 @@ export class SessionValues {
     return { changes: new Map(this.#changes), clears: this.#clears };
   }
 
-  /** Takes what was saved for what was opened. What was changed since the save began is a change still. */
-  settle({ changes, clears }: ChangesToSave): void {
+  /**
+   * Takes what was saved for what was opened. What was changed since the save began is a change still.
+   *
+   * @param stored all that is stored now, where others were saved together with this
+   */
+  settle({ changes, clears }: ChangesToSave, stored?: SessionMembers): void {
     // Cleared since: nothing of what was saved stays.
     if (clears !== this.#clears) return;
-    this.#base = applied(this.#isCleared ? NO_VALUES : this.#base, changes);
+    this.#base = stored ?? applied(this.#isCleared ? NO_VALUES : this.#base, changes);
     this.#isCleared = false;
     for (const [key, change] of changes) if (this.#changes?.get(key) === change) this.#changes.delete(key);
     if (this.#changes?.size === 0) this.#changes = undefined;
@@ -171,9 +188,7 @@ export class SessionValues {
 
   /** All as one object, made new, with deep-frozen values. */
   toRecord(): { [key: string]: JsonValue } {
-    const record: { [key: string]: JsonValue } = {};
-    for (const [key, member] of this.toMap()) define(record, key, member.value);
-    return record;
+    return recordOfMembers(this.toMap());
   }
 
   /** All as JSON text. */

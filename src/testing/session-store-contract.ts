@@ -25,7 +25,13 @@ const SHORT_MS = 150;
 export const sessionStoreContract = strictFunction(
   "sessionStoreContract({ make, isShared })",
   function sessionStoreContract(options: ContractOptions<SessionStore>): readonly ContractCase[] {
-    return [...savingCases(options), ...endingCases(options), ...listingCases(options), ...sharingCases(options)];
+    return [
+      ...savingCases(options),
+      ...endingCases(options),
+      ...movingCases(options),
+      ...listingCases(options),
+      ...sharingCases(options),
+    ];
   },
 );
 
@@ -142,6 +148,56 @@ function endingCases(options: ContractOptions<SessionStore>): readonly ContractC
   ];
 }
 
+/** How `regenerate` and `destroy` leave word of what they did: by saves like any other. */
+function movingCases(options: ContractOptions<SessionStore>): readonly ContractCase[] {
+  return [
+    tryOne(options, "keeps word of where a session has moved to", async (store) => {
+      const [from, to] = [newId(), newId()];
+      await store.save(from, recordOf({ data: { cart: 1 } }), 0);
+      const moved = recordOf({ version: 2, successor: to });
+      assert.equal(await store.save(from, moved, 1), "saved");
+      checkRecord(await store.load(from), moved);
+      assert.equal(await store.save(from, recordOf({ version: 2 }), 1), "conflict");
+      assert.equal(await store.touch(from, timesFromNow(2 * HOUR_MS)), false);
+      checkRecord(await store.load(from), moved);
+    }),
+    tryOne(options, "tells where a session has moved to when it deletes it", async (store) => {
+      const [from, to] = [newId(), newId()];
+      assert.equal((await store.delete(from)) ?? undefined, undefined);
+      await store.save(from, recordOf({}), 0);
+      await store.save(from, recordOf({ version: 2, successor: to }), 1);
+      assert.equal(await store.delete(from), to);
+      assert.equal(await store.load(from), undefined);
+    }),
+    tryOne(options, "ends a session by a save onto its version", async (store) => {
+      const id = newId();
+      await store.save(id, recordOf({ userId: newId() }), 0);
+      assert.equal(await store.save(id, recordOf({ version: 3, successor: null }), 2), "conflict");
+      assert.equal((await store.load(id))?.version, 1);
+      assert.equal(await store.save(id, recordOf({ version: 2, successor: null }), 1), "saved");
+      // A store may keep word of the end or drop it; what it must not do is to bring the session back.
+      const left = await store.load(id);
+      assert.ok(left === undefined || left.successor === null, "the session is over");
+      assert.notEqual(await store.save(id, recordOf({ version: 2 }), 1), "saved");
+      assert.equal(await store.touch(id, timesFromNow(HOUR_MS)), false);
+    }),
+    tryOne(options, "lets either a move or an end or a change come first", async (store) => {
+      for (let round = 0; round < 10; round++) {
+        const id = newId();
+        await store.save(id, recordOf({}), 0);
+        const successors = [newId(), null, undefined, newId(), null, undefined];
+        const saves = successors.map((successor) => store.save(id, recordOf({ version: 2, successor }), 1));
+        const outcomes = await Promise.all(saves);
+        assert.equal(outcomes.filter((outcome) => outcome === "saved").length, 1);
+        assert.equal(
+          (await store.load(id))?.successor ?? undefined,
+          successors[outcomes.indexOf("saved")] ?? undefined,
+        );
+      }
+    }),
+  ];
+}
+
 function listingCases(options: ContractOptions<SessionStore>): readonly ContractCase[] {
   const one = (name: string, trial: (store: Listing, user: string) => Promise<void>) =>
     tryOne(options, name, async (store) => {
@@ -165,6 +221,23 @@ function listingCases(options: ContractOptions<SessionStore>): readonly Contract
       assert.deepEqual(await idsOf(store, user), [second]);
       assert.equal(await store.save(first, recordOf({ userId: user, version: 2 }), 1), "gone");
       assert.deepEqual(await idsOf(store, user), [second]);
+    }),
+    one("lists what has moved as long as word of it is kept, with the id to which it went", async (store, user) => {
+      const [from, to] = [newId(), newId()];
+      await store.save(from, recordOf({ userId: user }), 0);
+      const forgetAt = Date.now() + 4 * SHORT_MS;
+      await store.save(from, { ...recordOf({ version: 2, userId: user, successor: to }), forgetAt }, 1);
+      await store.save(to, recordOf({ userId: user }), 0);
+      const listed = await store.list(user);
+      assert.deepEqual(
+        new Map(listed.map(({ id, record }) => [id, record.successor ?? undefined])),
+        new Map([
+          [from, to],
+          [to, undefined],
+        ]),
+      );
+      assert.ok(await becomesTrue(async () => (await store.list(user)).length === 1), "and no longer");
+      assert.deepEqual(await idsOf(store, user), [to]);
     }),
     one("lists a session under its user of now", async (store, user) => {
       const id = newId();
@@ -264,7 +337,7 @@ function recordOf(parts: Partial<SessionRecord>): SessionRecord {
 /** Compares what counts: a store may leave out what is `undefined`. */
 function checkRecord(actual: SessionRecord | undefined, expected: SessionRecord): void {
   assert.ok(actual !== undefined, "there is a record");
-  for (const name of ["version", "createdAt", "userId", "lastUsedAt", "expiresAt"] as const) {
+  for (const name of ["version", "createdAt", "userId", "lastUsedAt", "expiresAt", "successor"] as const) {
     assert.equal(actual[name], expected[name], name);
   }
   assert.deepEqual(plain(actual.data), plain(expected.data));
