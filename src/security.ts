@@ -4,6 +4,7 @@ import { type Clock, readClock } from "./clock.js";
 import { ConfigFields, describe } from "./config-fields.js";
 import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "./cors/config.js";
 import { Cors } from "./cors/cors.js";
+import { isPreflight } from "./cors/preflight.js";
 import { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 import { CsrfProtection } from "./csrf/decision.js";
 import { ConfigError, StoreUnavailableError } from "./errors.js";
@@ -224,6 +225,16 @@ export class Security implements SecurityPolicy {
     } catch (error) {
       return request.decided(refuseWithoutStore(error));
     }
+  }
+
+  /** Whether a browser asks with this request what it may send, for somebody else in the host to answer. */
+  isPreflight({ exchange }: SecuredRequest): boolean {
+    return isPreflight(exchange);
+  }
+
+  /** Counts a preflight that somebody else in the host is to answer: the refusal, when its client has sent too many. */
+  boundPreflight(request: SecuredRequest): Refusal | undefined {
+    return request.decided(this.preflights.refuse(request.exchange));
   }
 
   /** Adds a listener for a security event. */

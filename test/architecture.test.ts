@@ -36,6 +36,7 @@ const policyFiles = [
   "route-policy.ts",
   "secured-request.ts",
   "response-head.ts",
+  "preflight-bound.ts",
   "shared-secret.ts",
 ];
 const appFiles = ["app.ts", "app-types.ts"];

@@ -13,6 +13,7 @@ import { NodeExchange } from "../node/node-exchange.js";
 import { hasHead } from "../node/node-response.js";
 import { leaveWithClient } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
+import { type CorsMiddleware, corsBehind, setCorsFields } from "./cors-behind.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
 import { addFields, attach, fieldsOf } from "./request-fields.js";
 
@@ -73,6 +74,10 @@ export const cello = strictFunction(
       leaveWithClient(request, secured);
       awaitBody(request, secured);
       holdUntilSaved(response, secured);
+      if (policy.cors === undefined && request.headers.origin !== undefined) {
+        const cors = corsBehind(request);
+        if (cors !== undefined) return admitBesideCors(security, secured, { cors, request, response, next });
+      }
       const result = security.admit(secured);
       if (result === undefined) return next();
       if (!(result instanceof Promise)) return writeRefusal(response, result);
@@ -80,6 +85,35 @@ export const cello = strictFunction(
     };
   },
 );
+
+/** A request whose page hopes for the fields of a middleware that stands behind us. */
+interface CrossOrigin {
+  readonly cors: CorsMiddleware;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly next: (error?: unknown) => void;
+}
+
+/** Has the middleware answer preflights before tokens and limits, and set its fields on refusals. */
+function admitBesideCors(
+  security: Security,
+  secured: SecuredRequest,
+  { cors, request, response, next }: CrossOrigin,
+): void {
+  const answer = (refusal: Refusal) => setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
+  const admit = () => {
+    const result = security.admit(secured);
+    if (result === undefined) return next();
+    if (!(result instanceof Promise)) return answer(result);
+    result.then((refusal) => (refusal === undefined ? next() : answer(refusal)), next);
+  };
+  const isPreflight = security.isPreflight(secured);
+  const tooMany = isPreflight ? security.boundPreflight(secured) : undefined;
+  if (tooMany !== undefined) answer(tooMany);
+  // What it does not answer is a request like others.
+  else if (isPreflight) cors(request, response, admit);
+  else admit();
+}
 
 /** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
 async function admitWithoutHead(

@@ -3,6 +3,8 @@ import fp from "fastify-plugin";
 import { ConfigFields } from "../../config-fields.js";
 import { ConfigError } from "../../errors.js";
 import type { Security } from "../../security.js";
+import { meetAnsweredPreflights } from "./answered-preflights.js";
+import { CORS_PLUGIN } from "./cors-plugin.js";
 import { isLevelled } from "./event-log.js";
 import { installSecurity } from "./install.js";
 import { reportUnlogged } from "./problems.js";
@@ -35,7 +37,8 @@ export const cello = fp(
     const fields = new ConfigFields("cello", options, ["security", ...FASTIFYS_OPTIONS]);
     fields.require("security", "write fastify.register(cello, { security: new Security({ ... }) })");
     const { security } = options;
-    if (fastify.printRoutes().trim() !== "(empty tree)") {
+    const hasCors = fastify.hasPlugin(CORS_PLUGIN);
+    if (hasRoutes(fastify, hasCors)) {
       throw new ConfigError({
         code: "CELLO_TOO_LATE",
         subject: "cello",
@@ -47,8 +50,17 @@ export const cello = fp(
     if (!isLevelled(fastify.log)) fastify.addHook("onError", reportUnlogged);
     if (security.authenticator !== undefined) addRequestFields(fastify, TOKEN_FIELDS);
     if (security.sessions !== undefined) addRequestFields(fastify, SESSION_FIELDS);
+    if (hasCors) meetAnsweredPreflights(fastify, security);
   },
   { name: "cello", fastify: "5.x" },
 );
+
+/** Whether there are routes, but the one by which the CORS plugin gets preflights of all paths. */
+function hasRoutes(fastify: FastifyInstance, hasCors: boolean): boolean {
+  const tree = fastify.printRoutes().trim();
+  if (!hasCors) return tree !== "(empty tree)";
+  const routes = tree.split("\n").filter((line) => /\([A-Z, ]+\)/.test(line));
+  return routes.some((line) => !line.endsWith("── * (OPTIONS)"));
+}
 
 export default cello;

@@ -8,6 +8,7 @@ import { guardResponse, writeRefusal } from "../node/guarded-response.js";
 import { holdUntilSaved } from "../node/held-response.js";
 import { NodeExchange } from "../node/node-exchange.js";
 import { leaveWithClient } from "../presence.js";
+import { type AskCors, CorsPluginHooks, setCorsFields } from "./cors-plugin.js";
 import { logSecurityEvents } from "./event-log.js";
 import { addRequestFields } from "./request-fields.js";
 import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
@@ -41,11 +42,13 @@ export function installSecurity(
   let unknownPath: RoutePolicy | undefined;
   let isClosing = false;
   let answer = refuse;
+  const corsHooks = new CorsPluginHooks(fastify);
+  let askCorsOfUnknownPath: AskCors | undefined;
 
   fastify.decorateRequest(kSecured, undefined);
   addRequestFields(fastify, ["cspNonce", "clientIp", "rateLimit"]);
-  fastify.addHook("onRoute", (options) => {
-    const route = registerRoute(options);
+  fastify.addHook("onRoute", function (options) {
+    const route = registerRoute(options, this);
     // Routes that come with the first requests (Fastify allows none) or with later plugins.
     if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.place);
     routes.push(route);
@@ -53,6 +56,8 @@ export function installSecurity(
   fastify.addHook("onReady", async () => {
     const security = compile();
     for (const route of routes) route.policy ??= security.compileRoute(route.security, route.place);
+    for (const route of routes) route.askCors = corsHooks.of(route.instance);
+    askCorsOfUnknownPath = corsHooks.of(fastify);
     unknownPath = security.compileRoute(readRouteSecurity({}, "unknown"), UNKNOWN_PATH);
     logSecurityEvents(fastify.log, security.events);
     // Where nobody looks, the detour through Fastify's reply would be most of what a refusal costs.
@@ -71,13 +76,46 @@ export function installSecurity(
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
     const secured = secure(security, route?.policy ?? unknownPath ?? security.defaultRoute, request, reply);
-    if (isClosing) return answer(reply, secured.decided(CLOSING));
-    if (lacksHost(request)) return answer(reply, secured.decided(NO_HOST));
-    const result = security.admit(secured);
+    const askCors = route === undefined ? askCorsOfUnknownPath : route.askCors;
+    const refused = isClosing ? secured.decided(CLOSING) : lacksHost(request) ? secured.decided(NO_HOST) : undefined;
+    if (askCors !== undefined && secured.route.cors === undefined && request.headers.origin !== undefined) {
+      return admitBesideCors(security, secured, { askCors, request, reply, done }, refused);
+    }
+    const result = refused ?? security.admit(secured);
     if (result === undefined) return done();
     if (!(result instanceof Promise)) return answer(reply, result);
     result.then((settled) => (settled === undefined ? done() : answer(reply, settled)), done);
   });
+}
+
+/** A request whose page hopes for the fields of a plugin that stands behind us. */
+interface CrossOrigin {
+  readonly askCors: AskCors;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly done: (error?: Error) => void;
+}
+
+/** Has the plugin answer preflights before tokens and limits, and set its fields on refusals. */
+function admitBesideCors(
+  security: Security,
+  secured: SecuredRequest,
+  { askCors, request, reply, done }: CrossOrigin,
+  refused: Refusal | undefined,
+): void {
+  const answer = (refusal: Refusal) => setCorsFields(askCors, request, reply, () => refuse(reply, refusal));
+  const admit = () => {
+    const result = security.admit(secured);
+    if (result === undefined) return done();
+    if (!(result instanceof Promise)) return answer(result);
+    result.then((settled) => (settled === undefined ? done() : answer(settled)), done);
+  };
+  const isPreflight = security.isPreflight(secured);
+  const denied = refused ?? (isPreflight ? security.boundPreflight(secured) : undefined);
+  if (denied !== undefined) answer(denied);
+  // What the plugin does not answer is a request like others.
+  else if (isPreflight) askCors(request, reply, admit);
+  else admit();
 }
 
 /** A request of HTTP/1.1 must name its host (RFC 9112 section 3.2); of 1.0 it need not, and 2 has another field. */
@@ -116,12 +154,14 @@ export function asItIs(payload: string): string {
   return payload;
 }
 
-function registerRoute(options: RouteOptions): RegisteredRoute {
+function registerRoute(options: RouteOptions, instance: FastifyInstance): RegisteredRoute {
   const method = Array.isArray(options.method) ? options.method.join(",") : options.method;
   const route: RegisteredRoute = {
     security: readRouteSecurity(options, `${method} ${options.url}`),
     place: { pattern: options.url, isForOptionsOnly: method === "OPTIONS", isDecoded: true },
     policy: undefined,
+    instance,
+    askCors: undefined,
   };
   // A copy: the same config object may be given to several routes.
   options.config = { ...options.config, [kRoute]: route };

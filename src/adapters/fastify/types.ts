@@ -1,5 +1,6 @@
 import type {
   FastifyBaseLogger,
+  FastifyInstance,
   FastifySchema,
   FastifyTypeProvider,
   FastifyTypeProviderDefault,
@@ -11,6 +12,7 @@ import type {
 } from "fastify";
 import type { RoutePlace, RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
 import type { SecuredRequest } from "../../secured-request.js";
+import type { AskCors } from "./cors-plugin.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
 
 /** Where a Fastify route keeps its {@link RegisteredRoute}: a route's `config` reaches its requests. */
@@ -21,6 +23,10 @@ export interface RegisteredRoute {
   readonly security: RouteSecurity;
   readonly place: RoutePlace;
   policy: RoutePolicy | undefined;
+  /** The instance on which it was registered. */
+  readonly instance: FastifyInstance;
+  /** What `@fastify/cors` does to its requests, where that is registered. */
+  askCors: AskCors | undefined;
 }
 
 /** Where a Fastify request keeps its {@link SecuredRequest}. */

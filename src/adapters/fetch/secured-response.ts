@@ -21,7 +21,7 @@ export async function completeResponse(response: Response, request: SecuredReque
   try {
     cookie = await request.commitSession();
   } catch (error) {
-    return withLines(errorResponse(error), request, undefined);
+    return withLines(besideCorsFields(errorResponse(error), response), request, undefined);
   }
   // An upgrade to another protocol (101): no other response can be made of it, and no browser reads its headers.
   if (response.status < 200) return response;
@@ -50,6 +50,14 @@ export function refusalResponse({ status, headers, body }: Refusal): Response {
   for (let index = 0; index < headers.length; index += 2) list.append(headers[index] ?? "", headers[index + 1] ?? "");
   // A status that has no body takes none, not even an empty one.
   return new Response(body === "" ? null : body, { status, headers: list });
+}
+
+/** What whoever answers CORS in the application has put on an answer holds for a refusal in its place too. */
+function besideCorsFields(refused: Response, answer: Response): Response {
+  for (const [name, value] of answer.headers) {
+    if (name === "vary" || isCorsField(name)) refused.headers.set(name, value);
+  }
+  return refused;
 }
 
 function withLines(response: Response, request: SecuredRequest, cookie: string | undefined): Response {

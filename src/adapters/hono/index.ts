@@ -7,6 +7,7 @@ import { incomingOf, leaveWithFetchClient } from "../fetch/client-presence.js";
 import { FetchExchange } from "../fetch/fetch-exchange.js";
 import { peerAddressOf } from "../fetch/peer-address.js";
 import { completeResponse, errorResponse, refusalResponse } from "../fetch/secured-response.js";
+import { corsBehind, nothing } from "./cors-behind.js";
 
 /** What the middleware puts into Hono's context: `context.get("claims")`. There is a session only when sessions are enabled. */
 export interface CelloVariables extends SecuredRequestFields {}
@@ -34,14 +35,16 @@ export const cello = strictFunction(
   function cello(security: Security, options: CelloHonoOptions = {}): MiddlewareHandler<{ Variables: CelloVariables }> {
     const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()", ["peerAddress"]));
     const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
-    return async (context, next) => {
+    const middleware: MiddlewareHandler<{ Variables: CelloVariables }> = async (context, next) => {
       const { raw } = context.req;
       const incoming = incomingOf([context.env]);
       const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
       const secured = new SecuredRequest(security, policy, exchange);
       leaveWithFetchClient(raw, incoming, secured);
       try {
-        await answer(security, secured, context, next);
+        const hasOrigin = policy.cors === undefined && raw.headers.has("origin");
+        const cors = hasOrigin ? corsBehind(context, middleware) : undefined;
+        await answer(security, secured, cors, context, next);
         const completed = await completeResponse(context.res, secured);
         // Hono copies the old response's headers into a new one that is assigned over it.
         context.res = undefined;
@@ -50,6 +53,7 @@ export const cello = strictFunction(
         secured.leave(false);
       }
     };
+    return middleware;
   },
 );
 
@@ -60,12 +64,15 @@ type CelloContext = Parameters<MiddlewareHandler<{ Variables: CelloVariables }>>
 async function answer(
   security: Security,
   secured: SecuredRequest,
+  cors: MiddlewareHandler | undefined,
   context: CelloContext,
   next: () => Promise<void>,
 ): Promise<void> {
   try {
+    if (cors !== undefined && (await isAnsweredBy(cors, security, secured, context))) return;
     const denied = await security.admit(secured);
     if (denied !== undefined) {
+      await cors?.(context, nothing);
       context.res = refusalResponse(denied);
       return;
     }
@@ -81,6 +88,22 @@ async function answer(
     // none, or an `onError` that failed. Thrown on, it would leave the host with a bare 500.
     context.res = errorResponse(error);
   }
+}
+
+/** Has the middleware answer a preflight, before tokens and limits. What it does not answer is a request like others. */
+async function isAnsweredBy(
+  cors: MiddlewareHandler,
+  security: Security,
+  secured: SecuredRequest,
+  context: CelloContext,
+): Promise<boolean> {
+  if (!security.isPreflight(secured)) return false;
+  const tooMany = security.boundPreflight(secured);
+  const answered = await cors(context, nothing);
+  if (tooMany !== undefined) context.res = refusalResponse(tooMany);
+  else if (answered instanceof Response) context.res = answered;
+  else return false;
+  return true;
 }
 
 function setVariables(context: CelloContext, secured: SecuredRequest) {

@@ -3,6 +3,7 @@ import { StoreUnavailableError } from "../../errors.js";
 import { type Refusal, SERVER_ERROR, STORE_UNAVAILABLE } from "../../problem.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import { forgetReason, type GuardedResponse, setSessionCookie } from "./guarded-response.js";
+import { corsFieldsOf } from "./held-cors-fields.js";
 import { type Committed, lookCommitted } from "./held-look.js";
 
 const kHold = Symbol("cello.hold");
@@ -217,10 +218,12 @@ function answerInstead(response: HeldResponse, hold: Hold, { status, headers, bo
   if (response.headersSent) {
     response.destroy();
   } else {
+    // The page that asked must be able to read the refusal.
+    const kept = corsFieldsOf(response, hold.calls);
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     forgetReason(response);
     // Past what was put around these later: it may be in the middle of what it makes of the handler's answer.
-    Reflect.apply(hold.writeHead, response, [status, [...headers]]);
+    Reflect.apply(hold.writeHead, response, [status, [...headers, ...kept]]);
     Reflect.apply(hold.end, response, [body]);
   }
   hold.state = "refused";
