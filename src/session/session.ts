@@ -298,6 +298,9 @@ strictMethods(Session, {
   flash: "key, value",
   regenerate: "callback",
   destroy: "callback",
+  save: "callback",
+  reload: "callback",
+  touch: "",
 });
 
 /** The inside of a session, for what opens and commits it. */
