@@ -49,14 +49,17 @@ export function installSecurity(
   addRequestFields(fastify, ["cspNonce", "clientIp", "rateLimit"]);
   fastify.addHook("onRoute", function (options) {
     const route = registerRoute(options, this);
-    // Routes that come with the first requests (Fastify allows none) or with later plugins.
-    if (installed !== undefined) route.policy = installed.compileRoute(route.security, route.place);
-    routes.push(route);
+    // A mistake is an error of the line that makes it; what later hooks make of the route is read when all is loaded.
+    const security = readRouteSecurity(options, nameOf(options));
+    if (installed === undefined) routes.push(route);
+    else installed.compileRoute(security, placeOf(options));
   });
   fastify.addHook("onReady", async () => {
     const security = compile();
-    for (const route of routes) route.policy ??= security.compileRoute(route.security, route.place);
-    for (const route of routes) route.askCors = corsHooks.of(route.instance);
+    for (const route of routes) {
+      compilePolicy(security, route);
+      route.askCors = corsHooks.of(route.instance);
+    }
     askCorsOfUnknownPath = corsHooks.of(fastify);
     unknownPath = security.compileRoute(readRouteSecurity({}, "unknown"), UNKNOWN_PATH);
     logSecurityEvents(fastify.log, security.events);
@@ -75,7 +78,8 @@ export function installSecurity(
   fastify.addHook("onRequest", (request, reply, done) => {
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
-    const secured = secure(security, route?.policy ?? unknownPath ?? security.defaultRoute, request, reply);
+    const policy = route === undefined ? (unknownPath ?? security.defaultRoute) : compilePolicy(security, route);
+    const secured = secure(security, policy, request, reply);
     const askCors = route === undefined ? askCorsOfUnknownPath : route.askCors;
     const refused = isClosing ? secured.decided(CLOSING) : lacksHost(request) ? secured.decided(NO_HOST) : undefined;
     if (askCors !== undefined && secured.route.cors === undefined && request.headers.origin !== undefined) {
@@ -155,15 +159,31 @@ export function asItIs(payload: string): string {
 }
 
 function registerRoute(options: RouteOptions, instance: FastifyInstance): RegisteredRoute {
-  const method = Array.isArray(options.method) ? options.method.join(",") : options.method;
-  const route: RegisteredRoute = {
-    security: readRouteSecurity(options, `${method} ${options.url}`),
-    place: { pattern: options.url, isForOptionsOnly: method === "OPTIONS", isDecoded: true },
-    policy: undefined,
-    instance,
-    askCors: undefined,
-  };
-  // A copy: the same config object may be given to several routes.
-  options.config = { ...options.config, [kRoute]: route };
+  const route: RegisteredRoute = { options, policy: undefined, instance, askCors: undefined };
+  // Copies: the same config object may be given to several routes, and a later hook may put in another.
+  let config = { ...options.config, [kRoute]: route };
+  Object.defineProperty(options, "config", {
+    configurable: true,
+    enumerable: true,
+    get: () => config,
+    set: (given: RouteOptions["config"]) => {
+      config = { ...given, [kRoute]: route };
+    },
+  });
   return route;
+}
+
+/** The policy of a route, compiled when it is first asked for: then all who set options have done so. */
+function compilePolicy(security: Security, route: RegisteredRoute): RoutePolicy {
+  const { options } = route;
+  route.policy ??= security.compileRoute(readRouteSecurity(options, nameOf(options)), placeOf(options));
+  return route.policy;
+}
+
+function nameOf({ method, url }: RouteOptions): string {
+  return `${Array.isArray(method) ? method.join(",") : method} ${url}`;
+}
+
+function placeOf({ method, url }: RouteOptions): RoutePlace {
+  return { pattern: url, isForOptionsOnly: String(method) === "OPTIONS", isDecoded: true };
 }

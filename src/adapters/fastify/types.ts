@@ -9,8 +9,9 @@ import type {
   RawServerBase,
   RawServerDefault,
   RouteGenericInterface,
+  RouteOptions,
 } from "fastify";
-import type { RoutePlace, RoutePolicy, RouteSecurity, RouteSecurityOptions } from "../../route-policy.js";
+import type { RoutePolicy, RouteSecurityOptions } from "../../route-policy.js";
 import type { SecuredRequest } from "../../secured-request.js";
 import type { AskCors } from "./cors-plugin.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
@@ -18,10 +19,12 @@ import type { RequestFieldsBesideOthers } from "./other-sessions.js";
 /** Where a Fastify route keeps its {@link RegisteredRoute}: a route's `config` reaches its requests. */
 export const kRoute = Symbol.for("cello.fastify.route");
 
-/** A route's protection: read when it is registered, compiled when the policy is. */
+/**
+ * A route's protection: its options are checked when it is registered, and read when the policy is compiled,
+ * because plugins set them too (`onRoute` hooks run after this one's).
+ */
 export interface RegisteredRoute {
-  readonly security: RouteSecurity;
-  readonly place: RoutePlace;
+  readonly options: RouteOptions;
   policy: RoutePolicy | undefined;
   /** The instance on which it was registered. */
   readonly instance: FastifyInstance;
