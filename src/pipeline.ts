@@ -30,6 +30,16 @@ export function compileSteps(security: SecurityPolicy): readonly Step[] {
   return Object.freeze(steps);
 }
 
+/** The steps for what a route adds behind a middleware that has let its request pass. */
+export function compileAddedSteps(security: SecurityPolicy): readonly Step[] {
+  const steps: Step[] = [limitClient];
+  if (security.authenticator !== undefined) steps.push(authenticate);
+  steps.push(limitIdentity);
+  if (security.csrf !== undefined) steps.push(checkOrigin);
+  if (security.authenticator !== undefined) steps.push(checkGrants);
+  return Object.freeze(steps);
+}
+
 /**
  * Takes a request through the steps until one refuses it; synchronous as long as every step is.
  *
@@ -127,7 +137,7 @@ function loadSession(request: SecuredRequest): StepResult {
 
 function authenticate(request: SecuredRequest): StepResult {
   const { authenticator } = request.security;
-  if (authenticator === undefined || request.auth === false) return undefined;
+  if (authenticator === undefined || request.verified !== undefined || request.auth === false) return undefined;
   const answer = authenticator.authenticate(request.exchange);
   if (answer instanceof Promise) return answer.then((settled) => judgeToken(request, settled));
   return judgeToken(request, answer);

@@ -79,6 +79,13 @@ export interface RoutePlace {
   readonly isDecoded: boolean;
 }
 
+/** Where a route stands whose host does not tell. */
+export const UNKNOWN_PLACE: RoutePlace = Object.freeze({
+  pattern: undefined,
+  isForOptionsOnly: false,
+  isDecoded: false,
+});
+
 /** {@link RouteSecurityOptions}, checked. */
 export interface RouteSecurity {
   readonly auth: "required" | "optional" | false | undefined;
@@ -265,7 +272,8 @@ function headText(lines: readonly string[]): string {
   return Buffer.from(text, "latin1").toString("latin1");
 }
 
-function hasGrants(route: RouteSecurity): boolean {
+/** Whether a route asks what its caller may do. */
+export function hasGrants(route: RouteSecurity): boolean {
   return route.scopes.length > 0 || route.roles.length > 0;
 }
 

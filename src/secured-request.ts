@@ -67,7 +67,8 @@ export class SecuredRequest implements SecuredRequestFields {
 
   constructor(
     readonly security: SecurityPolicy,
-    readonly route: RoutePolicy,
+    /** The policy in force: of the middleware that was passed, then of each route on the way that adds to it. */
+    public route: RoutePolicy,
     readonly exchange: Exchange,
   ) {
     this.#isPresent = security.rateLimits.isAdaptive;

@@ -15,17 +15,20 @@ import { TokenAuthenticator } from "./jwt/authenticator.js";
 import { JwtConfig, type JwtOptions } from "./jwt/config.js";
 import { Jwt } from "./jwt/jwt.js";
 import { LoadMonitor } from "./load/snapshot.js";
-import { admit, compileSteps, type Step, type StepResult } from "./pipeline.js";
+import { admit, compileAddedSteps, compileSteps, type Step, type StepResult } from "./pipeline.js";
 import { PreflightBound } from "./preflight-bound.js";
 import { type Refusal, STORE_UNAVAILABLE } from "./problem.js";
 import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "./rate-limit/config.js";
 import { RateLimits } from "./rate-limit/rate-limits.js";
+import { giveBackNamed } from "./rate-limit/step.js";
+import type { RouteAddition } from "./route-addition.js";
 import {
   compileRoute,
   type RoutePlace,
   type RoutePolicy,
   type RouteSecurity,
   readRouteSecurity,
+  UNKNOWN_PLACE,
 } from "./route-policy.js";
 import type { SecuredRequest } from "./secured-request.js";
 import type { SecurityPolicy } from "./security-policy.js";
@@ -74,8 +77,6 @@ const FIELDS = [
   "events",
 ] as const;
 
-const UNKNOWN_PLACE: RoutePlace = { pattern: undefined, isForOptionsOnly: false, isDecoded: false };
-
 /**
  * The compiled security policy of an application: configurations in, one frozen object out that
  * every request of every host crosses.
@@ -116,6 +117,7 @@ export class Security implements SecurityPolicy {
   /** The policy of a path without a route. */
   readonly defaultRoute: RoutePolicy;
   readonly #steps: readonly Step[];
+  readonly #addedSteps: readonly Step[];
 
   constructor(options: SecurityOptions = {}) {
     strictConstruction("new Security(options)", arguments);
@@ -155,6 +157,7 @@ export class Security implements SecurityPolicy {
 
     this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"));
     this.#steps = compileSteps(this);
+    this.#addedSteps = compileAddedSteps(this);
     Object.freeze(this);
   }
 
@@ -215,8 +218,19 @@ export class Security implements SecurityPolicy {
 
   /** Takes a request through the pipeline; a store that does not answer is a refusal, not an error. */
   admit(request: SecuredRequest): StepResult {
+    return this.#take(request, this.#steps);
+  }
+
+  /** Takes a request that has passed already through what a route on its way adds. */
+  admitFurther(request: SecuredRequest, addition: RouteAddition): StepResult {
+    request.route = addition.over(request.route);
+    if (request.limits !== undefined) request.limits = giveBackNamed(request.limits, addition.replacedLimits);
+    return this.#take(request, this.#addedSteps);
+  }
+
+  #take(request: SecuredRequest, steps: readonly Step[]): StepResult {
     try {
-      const result = admit(this.#steps, request);
+      const result = admit(steps, request);
       if (!(result instanceof Promise)) {
         if (result !== undefined) this.load.turns.noteRefusal();
         return request.decided(result);

@@ -34,6 +34,8 @@ const policyFiles = [
   "security.ts",
   "security-policy.ts",
   "route-policy.ts",
+  "route-addition.ts",
+  "preflight-bound.ts",
   "secured-request.ts",
   "response-head.ts",
   "preflight-bound.ts",

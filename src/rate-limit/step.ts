@@ -156,6 +156,22 @@ export function giveBackOutcome(outcome: RateLimitOutcome): RateLimitOutcome {
   return outcomeOf(giveBack(outcome.verdicts));
 }
 
+/**
+ * Gives back what limits of these names took, because others take their place.
+ *
+ * @returns what the other limits said; `undefined` when none is left
+ */
+export function giveBackNamed(
+  outcome: RateLimitOutcome,
+  names: ReadonlySet<string> | "all",
+): RateLimitOutcome | undefined {
+  const isNamed = ({ limiter }: Verdict) => names === "all" || names.has(limiter.name);
+  if (!outcome.verdicts.some(isNamed)) return outcome;
+  giveBack(outcome.verdicts.filter(isNamed));
+  const rest = outcome.verdicts.filter((verdict) => !isNamed(verdict));
+  return rest.length === 0 ? undefined : outcomeOf(rest);
+}
+
 function verdictOf(application: Application | undefined, decision: LimiterDecision): Verdict | undefined {
   return application && new Verdict(application.limiter, application.key, application.cost, decision);
 }

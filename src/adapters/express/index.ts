@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../errors.js";
+import type { StepResult } from "../../pipeline.js";
 import type { Refusal } from "../../problem.js";
+import { anotherPolicy, RouteAddition } from "../../route-addition.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -43,6 +45,8 @@ interface ConnectRequest extends IncomingMessage {
  * The security layer as Connect-style middleware. Use it before everything else, so that errors and
  * unknown paths carry the security headers too.
  *
+ * Once more further on, with options, it adds to the pass that the first began: nothing is counted or verified twice.
+ *
  * @param options what differs for the routes behind this middleware, as an `App`'s route options
  * @throws ConfigError when the options ask for a protection that is not enabled
  *
@@ -56,11 +60,24 @@ interface ConnectRequest extends IncomingMessage {
 export const cello = strictFunction(
   "cello(security, options)",
   function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
-    const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()"));
+    const route = readMiddlewareSecurity(options, "cello()");
+    const policy = security.compileRoute(route);
+    const addition = new RouteAddition(security, route);
     const fields = fieldsOf(security, policy);
     const hasSessions = security.sessions !== undefined;
     return (request, response, next) => {
-      if (securedRequestOf(response) !== undefined) return next(mountedTwice());
+      const passed = securedRequestOf(response);
+      if (passed !== undefined) {
+        if (passed.security !== security) return next(anotherPolicy("cello"));
+        const missing = fields.filter(([name]) => !(name in request));
+        addFields(request, missing);
+        const cors = request.headers.origin === undefined ? undefined : corsBehind(request);
+        const refuse = (refusal: Refusal) =>
+          cors === undefined
+            ? writeRefusal(response, refusal)
+            : setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
+        return settle(security.admitFurther(passed, addition), refuse, next);
+      }
       if (hasSessions && "session" in request) return next(sessionTaken());
       addFields(request, fields);
       const target = targetOf(request);
@@ -74,14 +91,11 @@ export const cello = strictFunction(
       leaveWithClient(request, secured);
       awaitBody(request, secured);
       holdUntilSaved(response, secured);
-      if (policy.cors === undefined && request.headers.origin !== undefined) {
-        const cors = corsBehind(request);
-        if (cors !== undefined) return admitBesideCors(security, secured, { cors, request, response, next });
-      }
+      const cors = policy.cors === undefined && request.headers.origin !== undefined ? corsBehind(request) : undefined;
+      if (cors !== undefined) return admitBesideCors(security, secured, { cors, request, response, next });
       const result = security.admit(secured);
-      if (result === undefined) return next();
-      if (!(result instanceof Promise)) return writeRefusal(response, result);
-      result.then((refusal) => (refusal === undefined ? next() : writeRefusal(response, refusal)), next);
+      if (result === undefined) next();
+      else settle(result, (refusal) => writeRefusal(response, refusal), next);
     };
   },
 );
@@ -100,19 +114,21 @@ function admitBesideCors(
   secured: SecuredRequest,
   { cors, request, response, next }: CrossOrigin,
 ): void {
-  const answer = (refusal: Refusal) => setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
-  const admit = () => {
-    const result = security.admit(secured);
-    if (result === undefined) return next();
-    if (!(result instanceof Promise)) return answer(result);
-    result.then((refusal) => (refusal === undefined ? next() : answer(refusal)), next);
-  };
+  const refuse = (refusal: Refusal) => setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
+  const admit = () => settle(security.admit(secured), refuse, next);
   const isPreflight = security.isPreflight(secured);
   const tooMany = isPreflight ? security.boundPreflight(secured) : undefined;
-  if (tooMany !== undefined) answer(tooMany);
+  if (tooMany !== undefined) refuse(tooMany);
   // What it does not answer is a request like others.
   else if (isPreflight) cors(request, response, admit);
   else admit();
+}
+
+/** Lets the request go on, or refuses it: now, or when a store has answered. */
+function settle(result: StepResult, refuse: (refusal: Refusal) => void, next: (error?: unknown) => void): void {
+  const act = (refusal: Refusal | undefined) => (refusal === undefined ? next() : refuse(refusal));
+  if (result instanceof Promise) result.then(act, next);
+  else act(result);
 }
 
 /** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
@@ -159,13 +175,4 @@ function targetOf({ url = "/", originalUrl = url, baseUrl }: ConnectRequest): st
   // Express puts a slash where a mount path is all there is.
   const isCut = originalUrl === baseUrl + url || originalUrl === baseUrl + url.slice(1);
   return isCut ? originalUrl : baseUrl + url;
-}
-
-function mountedTwice(): ConfigError {
-  return new ConfigError({
-    code: "CELLO_ALREADY_ENABLED",
-    subject: "cello",
-    problem: "two cello() middlewares stand on the way of this request",
-    mend: "use it once for each path; route options go where it is mounted",
-  });
 }

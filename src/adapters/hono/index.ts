@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from "hono";
+import { anotherPolicy, RouteAddition } from "../../route-addition.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
 import { SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
@@ -33,18 +34,27 @@ export interface CelloHonoOptions extends RouteSecurityOptions {
 export const cello = strictFunction(
   "cello(security, options)",
   function cello(security: Security, options: CelloHonoOptions = {}): MiddlewareHandler<{ Variables: CelloVariables }> {
-    const policy = security.compileRoute(readMiddlewareSecurity(options, "cello()", ["peerAddress"]));
+    const route = readMiddlewareSecurity(options, "cello()", ["peerAddress"]);
+    const policy = security.compileRoute(route);
+    const addition = new RouteAddition(security, route);
     const { peerAddress = (request: Request, environment: unknown) => peerAddressOf(request, [environment]) } = options;
     const middleware: MiddlewareHandler<{ Variables: CelloVariables }> = async (context, next) => {
+      const passed = passes.get(context);
+      if (passed !== undefined) {
+        if (passed.security !== security) throw anotherPolicy("cello");
+        const cors = context.req.raw.headers.has("origin") ? corsBehind(context, middleware) : undefined;
+        return answer({ security, secured: passed, addition, cors }, context, next);
+      }
       const { raw } = context.req;
       const incoming = incomingOf([context.env]);
       const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
       const secured = new SecuredRequest(security, policy, exchange);
+      passes.set(context, secured);
       leaveWithFetchClient(raw, incoming, secured);
       try {
         const hasOrigin = policy.cors === undefined && raw.headers.has("origin");
         const cors = hasOrigin ? corsBehind(context, middleware) : undefined;
-        await answer(security, secured, cors, context, next);
+        await answer({ security, secured, addition: undefined, cors }, context, next);
         const completed = await completeResponse(context.res, secured);
         // Hono copies the old response's headers into a new one that is assigned over it.
         context.res = undefined;
@@ -61,16 +71,29 @@ export default cello;
 
 type CelloContext = Parameters<MiddlewareHandler<{ Variables: CelloVariables }>>[0];
 
+/** Which requests have passed a middleware in front. */
+const passes = new WeakMap<CelloContext, SecuredRequest>();
+
+/** A request on its way, and how it is decided. */
+interface Way {
+  readonly security: Security;
+  readonly secured: SecuredRequest;
+  /** What a middleware further on the way adds; `undefined` for the first. */
+  readonly addition: RouteAddition | undefined;
+  /** A middleware of Hono's that stands behind us and sets the fields of CORS. */
+  readonly cors: MiddlewareHandler | undefined;
+}
+
 async function answer(
-  security: Security,
-  secured: SecuredRequest,
-  cors: MiddlewareHandler | undefined,
+  { security, secured, addition, cors }: Way,
   context: CelloContext,
   next: () => Promise<void>,
 ): Promise<void> {
   try {
-    if (cors !== undefined && (await isAnsweredBy(cors, security, secured, context))) return;
-    const denied = await security.admit(secured);
+    if (addition === undefined && cors !== undefined) {
+      if (await isAnsweredBy(cors, security, secured, context)) return;
+    }
+    const denied = await (addition === undefined ? security.admit(secured) : security.admitFurther(secured, addition));
     if (denied !== undefined) {
       await cors?.(context, nothing);
       context.res = refusalResponse(denied);
