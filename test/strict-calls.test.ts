@@ -43,6 +43,8 @@ const exempt: Readonly<Record<string, string>> = {
   default: "the same",
   compileRoute: "hosts call it when a route is registered",
   admit: "hosts call it for each request",
+  isPreflight: "the same",
+  boundPreflight: "the same",
   forRoute: "the policy calls it",
   close: "of the limits: Security.close calls it",
 };

@@ -4,6 +4,7 @@ import { FakeClient, FakeClock, FakeServer, laterStore } from "./client.fake.js"
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { SessionStore } from "./store.js";
+import { userIdOf } from "./user-id.js";
 import type { UserSessions } from "./user-sessions.js";
 
 interface Surroundings {
@@ -135,6 +136,28 @@ describe.each([
 });
 
 describe("whose session it is", () => {
+  it("is told apart where two ids have halves of surrogate pairs", async () => {
+    const { server, store, users } = surroundings();
+    await logIn(server, "\ud800");
+    await logIn(server, "\udfff");
+    await logIn(server, "\ufffd");
+    for (const userId of ["\ud800", "\udfff", "\ufffd"]) expect(await users.list(userId)).toHaveLength(1);
+    expect(await users.revokeAll("\ud800")).toBe(1);
+    expect(await users.list("\udfff")).toHaveLength(1);
+    // A store that writes bytes sees three users too.
+    expect(new Set(["\ud800", "\udfff", "\ufffd"].map((id) => Buffer.from(userIdOf(id) ?? "").toString())).size).toBe(
+      3,
+    );
+    expect(store.size).toBeGreaterThan(1);
+  });
+
+  it.each([[undefined], [null], [{}], [["u1"]], [true]])("is nobody's when it is asked by %j", async (userId) => {
+    const { users } = surroundings();
+    for (const method of [users.list, users.revokeAll]) {
+      await expect(Reflect.apply(method, users, [userId])).rejects.toThrow(TypeError);
+    }
+  });
+
   it.each([
     ["a string", "u1", "u1"],
     ["a number", 17, "17"],

@@ -5,6 +5,7 @@ import type { Lifetimes } from "./lifetimes.js";
 import { endSession, isLive } from "./session-end.js";
 import { SignedIds } from "./signed-id.js";
 import type { ListedSession, SafeSessionStore, SessionRecord } from "./store.js";
+import { requireUserId } from "./user-id.js";
 
 /** Sessions that are ended at the same time. */
 const ENDED_AT_ONCE = 100;
@@ -64,7 +65,7 @@ export class UserSessions {
   /**
    * The sessions of a user that are open now, the last used first.
    *
-   * @throws ConfigError when the store cannot list by user
+   * @throws ConfigError when the store cannot list by user; TypeError for what is no id, such as `undefined`
    * @throws StoreUnavailableError when the store fails
    */
   async list(userId: string | number): Promise<readonly SessionSummary[]> {
@@ -96,7 +97,7 @@ export class UserSessions {
    * Ends all sessions of a user, or all but one.
    *
    * @returns how many were ended
-   * @throws ConfigError when the store cannot list by user
+   * @throws ConfigError when the store cannot list by user; TypeError for what is no id, such as `undefined`
    * @throws StoreUnavailableError when the store fails; some sessions may then be open still
    */
   async revokeAll(userId: string | number, { except }: RevokeAllOptions = {}): Promise<number> {
@@ -136,7 +137,7 @@ export class UserSessions {
         mend: "give a store that has list(userId), such as MemorySessionStore or RedisStore",
       });
     }
-    return list(String(userId));
+    return list(requireUserId(userId));
   }
 }
 
