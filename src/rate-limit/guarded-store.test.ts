@@ -37,13 +37,16 @@ function setUp(onError: "local" | "allow" | "deny" = "local") {
   return { clock, guarded, state, take, admitted };
 }
 
+function fail(): never {
+  throw new Error("gone");
+}
+
 describe("while the store is down", () => {
   it.each([
     [1, 10],
     [3, 3],
     [4, 2],
     [10, 1],
-    [50, 1],
     [0, 10],
     [Number.NaN, 10],
   ])("one of %d processes grants its share, %d", (processes, share) => {
@@ -64,6 +67,48 @@ describe("while the store is down", () => {
       }
       expect(total).toBeLessThanOrEqual(policy.requests);
     }
+  });
+
+  it.each([
+    [8, 20],
+    [8, 5],
+    [7, 6],
+    [16, 1],
+    [3, 10],
+  ])(
+    "%d processes that know their ranks together grant exactly the limit of %d, for every key",
+    (processes, requests) => {
+      const clock = new TestClock();
+      const fleet = Array.from({ length: processes }, (_, rank) => {
+        const store: RateLimitStore = { consume: fail, peek: fail, reset: fail, processes, rank };
+        const parts = { onError: "local", events: new EventHub(), clock } as const;
+        return new GuardedStore(store, testPolicy("sliding-window", requests, 1000), parts);
+      });
+      const shares = new Set<string>();
+      for (let number = 0; number < 40; number++) {
+        const granted = fleet.map((guarded) => {
+          let units = 0;
+          for (let sent = 0; sent <= requests; sent++) {
+            const decision = guarded.consume(`client ${number}`, 1);
+            if (!(decision instanceof Promise) && decision.isAllowed) units++;
+            else if (!(decision instanceof Promise)) expect(decision.retryAfterMs).toBeGreaterThan(0);
+          }
+          return units;
+        });
+        expect(granted.reduce((sum, units) => sum + units, 0)).toBe(requests);
+        expect(Math.max(...granted) - Math.min(...granted)).toBeLessThanOrEqual(1);
+        shares.add(granted.join());
+      }
+      // What is left over is granted by others for other keys.
+      expect(shares.size).toBeGreaterThan(requests % processes === 0 ? 0 : 1);
+    },
+  );
+
+  it("of fifty processes without ranks, as many grant one of ten as chance wants, and none more", () => {
+    const { state, admitted } = setUp();
+    state.processes = 50;
+    state.isDown = true;
+    expect(admitted(20)).toBeLessThanOrEqual(1);
   });
 
   it("a smaller share holds as soon as more processes are known", () => {

@@ -2,8 +2,8 @@ import type { Clock } from "../clock.js";
 import type { EventHub } from "../events.js";
 import { StoreHealth } from "../store-health.js";
 import type { OnStoreError } from "./config.js";
-import { createKeyedLimit } from "./memory-store.js";
-import type { KeyedLimit, MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
+import { StandIn } from "./stand-in.js";
+import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
 
 /** A store's decision, or what stands in for it. */
 export interface LimiterDecision extends RateLimitDecision {
@@ -34,19 +34,12 @@ interface GuardParts {
   readonly clock: Clock;
 }
 
-/** The counts of this process while the store does not count. */
-interface StandIn {
-  readonly limit: KeyedLimit;
-  /** Among how many processes the quota was divided. */
-  readonly processes: number;
-}
-
 /**
  * One limit in a user's store. Never throws and never rejects: while the store fails, its answer is
  * what `onStoreError` says.
  *
  * With "local" this process counts in memory, and grants its share: the quota divided by the number
- * of processes that the store knew last. Those counts are dropped a window after they were last used,
+ * of processes that the store knew last, and what is left over to as many of them, for each key to others. Those counts are dropped a window after they were last used,
  * when they say nothing any more: a store that fails for every other request must not be granted a
  * new share by each answer in between.
  */
@@ -70,7 +63,7 @@ export class GuardedStore {
   consume(key: string, cost: number): MaybePromise<LimiterDecision> {
     return this.#ask(
       () => this.#store.consume(this.#policy, key, cost),
-      () => this.#answer((local) => local.consume(key, cost)),
+      () => this.#answer((local) => local.limitOf(key).consume(key, cost)),
     );
   }
 
@@ -87,14 +80,14 @@ export class GuardedStore {
     }
     return this.#ask(
       () => this.#store.charge?.(this.#policy, key, cost),
-      () => this.#answer((local) => local.charge(key, cost)),
+      () => this.#answer((local) => local.limitOf(key).charge(key, cost)),
     );
   }
 
   peek(key: string, cost: number): MaybePromise<LimiterDecision> {
     return this.#ask(
       () => this.#store.peek(this.#policy, key, cost),
-      () => this.#answer((local) => local.peek(key, cost)),
+      () => this.#answer((local) => local.limitOf(key).peek(key, cost)),
     );
   }
 
@@ -105,7 +98,7 @@ export class GuardedStore {
    * @param taken the decision that took it
    */
   giveBack(key: string, cost: number, taken: LimiterDecision): MaybePromise<unknown> {
-    if (taken.isLocal === true) return this.#standIn?.limit.giveBack(key, cost);
+    if (taken.isLocal === true) return this.#standIn?.limitOf(key).giveBack(key, cost);
     return this.#ask(
       () => this.#store.consume(this.#policy, key, -cost),
       () => taken,
@@ -114,7 +107,7 @@ export class GuardedStore {
 
   /** Forgets a key; rejects when the store does, because the caller is the application. */
   reset(key: string): MaybePromise<void> {
-    this.#standIn?.limit.reset(key);
+    this.#standIn?.limitOf(key).reset(key);
     return this.#store.reset(this.#policy, key);
   }
 
@@ -141,20 +134,20 @@ export class GuardedStore {
   }
 
   /** The counts of this process; made anew when more processes share the quota than before. */
-  #local(): KeyedLimit {
+  #local(): StandIn {
     this.#standInUsedAtMs = this.#clock.monotonicMs();
     const processes = processesOf(this.#store);
     if (this.#standIn === undefined || processes > this.#standIn.processes) {
-      this.#standIn = { processes, limit: createKeyedLimit(shareOf(this.#policy, processes), this.#clock) };
+      this.#standIn = new StandIn(this.#policy, { processes, rank: this.#store.rank }, this.#clock);
     }
-    return this.#standIn.limit;
+    return this.#standIn;
   }
 
   #forgetLocal(): void {
     if (this.#clock.monotonicMs() - this.#standInUsedAtMs >= this.#policy.windowMs) this.#standIn = undefined;
   }
 
-  #answer(count: (local: KeyedLimit) => RateLimitDecision): LimiterDecision {
+  #answer(count: (local: StandIn) => RateLimitDecision): LimiterDecision {
     if (this.#onError === "local") return { ...count(this.#local()), isLocal: true };
     const isAllowed = this.#onError === "allow";
     const limit = Math.floor(this.#policy.requestsInForce);
@@ -173,20 +166,7 @@ export class GuardedStore {
 
 /** A store that does not know counts as that of one process. */
 function processesOf({ processes }: RateLimitStore): number {
-  return processes !== undefined && processes > 1 ? processes : 1;
-}
-
-/** The part of a limit that one of several processes grants, at least one unit. */
-function shareOf(policy: RateLimitPolicy, processes: number): RateLimitPolicy {
-  if (processes === 1) return policy;
-  const share = (requests: number) => Math.max(1, Math.floor(requests / processes));
-  return Object.freeze({
-    ...policy,
-    requests: share(policy.requests),
-    get requestsInForce() {
-      return share(policy.requestsInForce);
-    },
-  });
+  return processes !== undefined && processes > 1 ? Math.floor(processes) : 1;
 }
 
 /** A user's store may be plain JavaScript: an answer that is no decision must not open the door. */

@@ -105,6 +105,7 @@ export class RateLimiter {
     try {
       const answer: unknown = cost(request);
       if (typeof answer === "number" && Number.isSafeInteger(answer) && answer >= 0) return answer;
+      disregard(answer);
       this.#warnOnce("CELLO_RATE_LIMIT_COST", `the cost function answered ${kindOf(answer)}; the request counted as 1`);
     } catch (error) {
       this.#warnOnce("CELLO_RATE_LIMIT_COST", `the cost function threw (${kindOf(error)}); the request counted as 1`);
@@ -171,6 +172,7 @@ export class RateLimiter {
       const answer: unknown = key(request);
       if (answer === undefined) return undefined;
       if (typeof answer === "string") return ownKey(answer);
+      disregard(answer);
       this.#warnOnce(
         "CELLO_RATE_LIMIT_KEY",
         `the key function answered ${kindOf(answer)}; the client's address counted`,
@@ -262,8 +264,14 @@ function createPolicy(
   });
 }
 
+/** An async function answers with a promise, and if nobody waits for it, its rejection ends the process. */
+function disregard(answer: unknown): void {
+  if (answer instanceof Promise) answer.catch(() => {});
+}
+
 /** Names a value or an error without what is in it, which came from a request. */
 function kindOf(value: unknown): string {
   if (value instanceof Error) return value.name;
+  if (value instanceof Promise) return "a promise";
   return typeof value === "number" ? String(value) : value === null ? "null" : typeof value;
 }

@@ -137,6 +137,15 @@ describe("RateLimits", () => {
     expect(all.peek("key")).toMatchObject({ limit: 10 });
   });
 
+  it("refuses two limits of one route with one name", () => {
+    const all = limits(common);
+    const own = () => RateLimitConfig.tokenBucket({ name: "own", requests: 3, window: 1 });
+    expect(() => all.forRoute([own(), own()], "/a")).toThrow(/two limits are named "own"/);
+    const same = own();
+    expect(() => all.forRoute([same, same], "/a")).toThrow(ConfigError);
+    expect(all.forRoute([same], "/a")).toHaveLength(2);
+  });
+
   it("tells each limit of a store from the others", () => {
     const ids: string[] = [];
     const memory = new MemoryRateLimitStore();

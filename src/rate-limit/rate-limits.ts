@@ -69,8 +69,12 @@ export class RateLimits {
    *
    * @param configs the route's own limits
    * @param route the pattern of the route, for the ids of its limits in a store
+   * @throws ConfigError when two of the route's own limits have one name
    */
   forRoute(configs: readonly RateLimitConfig[], route: string): readonly RateLimiter[] {
+    for (const [index, { name }] of configs.entries()) {
+      if (configs.findIndex((other) => other.name === name) !== index) throw nameTwice(name);
+    }
     const own = configs.map((config) => this.#byConfig.get(config) ?? this.#addRouteLimit(config, route));
     const rest = this.limiters.filter((limiter) => !own.some((other) => other.name === limiter.name));
     return Object.freeze([...rest, ...own]);
@@ -143,15 +147,7 @@ export class RateLimits {
   }
 
   #addApplicationLimit(config: RateLimitConfig): RateLimiter {
-    if (this.#byName.has(config.name)) {
-      throw new ConfigError({
-        code: "CELLO_ALREADY_ENABLED",
-        subject: "RateLimitConfig",
-        field: "name",
-        problem: `two limits are named "${config.name}"`,
-        mend: "give each limit its own name",
-      });
-    }
+    if (this.#byName.has(config.name)) throw nameTwice(config.name);
     return this.#add(config, config.name);
   }
 
@@ -187,6 +183,17 @@ export class RateLimits {
       mend: names === "" ? "enable one at start-up" : `name one of ${names}`,
     });
   }
+}
+
+/** Clients could not tell the two apart, nor `app.rateLimit`. */
+function nameTwice(name: string): ConfigError {
+  return new ConfigError({
+    code: "CELLO_ALREADY_ENABLED",
+    subject: "RateLimitConfig",
+    field: "name",
+    problem: `two limits are named "${name}"`,
+    mend: "give each limit its own name",
+  });
 }
 
 function requireKey(method: string, key: unknown): string {

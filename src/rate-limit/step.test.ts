@@ -233,6 +233,25 @@ describe("cost and key functions", () => {
     },
   );
 
+  it("that are async count by address and as 1, and their rejections end nothing", async () => {
+    events = new EventHub();
+    const warnings: string[] = [];
+    events.on("config.warning", (warning) => warnings.push(warning.message));
+    // What JavaScript lets through, and the types do not.
+    const late: () => never = () => Promise.reject(new Error("late")) as never;
+    const asked = step(RateLimitConfig.tokenBucket({ requests: 2, window: 60, key: late, cost: late }));
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on("unhandledRejection", note);
+    for (let sent = 0; sent < 2; sent++) expect(now(asked).refusal).toBeUndefined();
+    expect(now(asked).refusal?.status).toBe(429);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", note);
+    expect(unhandled).toEqual([]);
+    expect(warnings).toHaveLength(2);
+    expect(warnings.join()).toContain("answered a promise");
+  });
+
   it.each([[7], [null], [{}], ["throw"]])("count by address and warn once when the key is %j", (answer) => {
     events = new EventHub();
     const warnings: string[] = [];

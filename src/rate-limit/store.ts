@@ -73,6 +73,12 @@ export interface RateLimitStore {
    * `onStoreError: "local"` grants the quota divided by it. Not given: 1.
    */
   readonly processes?: number | undefined;
+  /**
+   * The place of this process among them, from 0, as known last: each has another. It decides who grants what
+   * is left over when the quota is divided, so that a quota smaller than the number of processes is not
+   * granted once by each. Not given: chance decides.
+   */
+  readonly rank?: number | undefined;
   /** Connects, before the application listens; waits a moment at most, and must not fail. */
   open?(): MaybePromise<void>;
   /** Ends connections and timers. */

@@ -32,10 +32,15 @@ export interface RedisStoreOptions {
    * number, or `"auto"` for about what a key uses in a tenth of a second. Default: none, every decision asks Redis.
    */
   readonly lease?: "auto" | number | undefined;
+  /**
+   * How many processes share the quotas, at least. They count themselves in Redis; while Redis is down, one that
+   * has just started knows this number only. Default: 1.
+   */
+  readonly processes?: number | undefined;
 }
 
 const SOURCES = ["url", "client", "cluster", "sentinel"] as const;
-const FIELDS = [...SOURCES, "connection", "prefix", "deadline", "lease"] as const;
+const FIELDS = [...SOURCES, "connection", "prefix", "deadline", "lease", "processes"] as const;
 
 /** How long to wait between attempts to connect, in milliseconds: Redis is back soon after it is back. */
 export const RECONNECT_MS = 200;
@@ -53,6 +58,8 @@ export interface RedisSettings {
   readonly prefix: string;
   readonly deadlineMs: number;
   readonly lease: "auto" | number | undefined;
+  /** So many processes at least. */
+  readonly processes: number;
 }
 
 /**
@@ -84,6 +91,7 @@ export function readRedisOptions(options: RedisStoreOptions): RedisSettings {
     prefix,
     deadlineMs: fields.number("deadline", 50, { min: 1, max: 60_000, unit: "milliseconds" }),
     lease: readLease(fields),
+    processes: fields.number("processes", 1, { min: 1, max: 100_000, whole: true, unit: "processes" }),
     client: options.client === undefined ? createClient(fields, options) : readClient(fields, options.client),
     ownsClient: options.client === undefined,
   };

@@ -49,7 +49,7 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
     strictConstruction("new RedisStore(options)", arguments);
     const settings = readRedisOptions(options);
     this.#connection = new RedisConnection(settings);
-    this.#fleet = new Fleet(this.#connection);
+    this.#fleet = new Fleet(this.#connection, settings.processes);
     this.#limits = new RedisRateLimits(this.#connection, {
       fleet: this.#fleet,
       lease: settings.lease,
@@ -69,9 +69,14 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
     if (isConnected) await this.#fleet.beat();
   }
 
-  /** Processes that count limits in this store, as known last; at least 1. */
+  /** Processes that count limits in this store, as known last; at least 1, or as many as were said to be expected. */
   get processes(): number {
     return this.#fleet.processes;
+  }
+
+  /** The place of this process among them, from 0; `undefined` until it was counted. */
+  get rank(): number | undefined {
+    return this.#fleet.rank;
   }
 
   consume(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision> {

@@ -209,7 +209,7 @@ describe("a fleet", () => {
     const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
     const connection = connect({ url: redis.url, prefix: "fleet-test" });
     await connection.open(2000);
-    const fleets = Array.from({ length: 3 }, () => new Fleet(connection, clock));
+    const fleets = Array.from({ length: 3 }, () => new Fleet(connection, 1, clock));
     for (const fleet of fleets) fleet.start();
     for (const fleet of fleets) await fleet.beat();
     const [first, second, third] = fleets;
@@ -217,15 +217,48 @@ describe("a fleet", () => {
     await third?.close();
     await first?.beat();
     // A Redis that lost its memory would say the same: the share grows only when it lasts.
-    nowMs += 2999;
-    await first?.beat();
-    expect(first?.processes).toBe(3);
+    for (const elapsedMs of [1000, 1000, 999]) {
+      nowMs += elapsedMs;
+      await first?.beat();
+      expect(first?.processes).toBe(3);
+    }
     nowMs += 1;
     await first?.beat();
     expect(first?.processes).toBe(2);
     await first?.close();
     await second?.close();
     expect(await redis.command("ZCARD", "fleet-test:fleet")).toBe(":0");
+  });
+
+  it("trusts a smaller count only when it has lasted without a failure and without a pause", async () => {
+    let nowMs = 0;
+    const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
+    let answer: unknown = [4, 2];
+    const connection = connect({ url: redis.url, prefix: "fleet-trust" });
+    vi.spyOn(connection, "run").mockImplementation(async () => {
+      if (answer instanceof Error) throw answer;
+      return answer;
+    });
+    const fleet = new Fleet(connection, 2, clock);
+    const beat = async (elapsedMs: number, says: unknown) => {
+      nowMs += elapsedMs;
+      answer = says;
+      await fleet.beat();
+      return [fleet.processes, fleet.rank];
+    };
+    expect([fleet.processes, fleet.rank]).toEqual([2, undefined]);
+    expect(await beat(0, [4, 2])).toEqual([4, 2]);
+    // Back after three seconds, empty: the first to come finds itself.
+    for (const elapsedMs of [1000, 1000, 1000]) expect(await beat(elapsedMs, new Error("gone"))).toEqual([4, 2]);
+    expect(await beat(1000, [1, 0])).toEqual([4, 2]);
+    expect(await beat(1000, [3, 1])).toEqual([4, 2]);
+    expect(await beat(1000, new Error("gone"))).toEqual([4, 2]);
+    for (const elapsedMs of [1000, 1000, 1000]) expect(await beat(elapsedMs, [3, 1])).toEqual([4, 2]);
+    // A process that stood still knows nothing of what was meanwhile.
+    expect(await beat(5000, [1, 0])).toEqual([4, 2]);
+    for (const elapsedMs of [1000, 1000]) expect(await beat(elapsedMs, [1, 0])).toEqual([4, 2]);
+    expect(await beat(1000, [1, 0])).toEqual([2, 0]);
+    expect(await beat(1000, [6, 5])).toEqual([6, 5]);
   });
 
   it("keeps the last count while Redis is away", async () => {

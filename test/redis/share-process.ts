@@ -1,0 +1,46 @@
+/** A process of a fleet of its own, that answers how much it grants. It loads no more than that takes: there are eight. */
+import { systemClock } from "../../src/clock.js";
+import { EventHub } from "../../src/events.js";
+import { testPolicy } from "../../src/rate-limit/clock.fake.js";
+import { GuardedStore } from "../../src/rate-limit/guarded-store.js";
+import { RedisStore } from "../../src/redis/redis-store.js";
+
+/** What a process can be asked. */
+export type ShareOrder =
+  | { readonly kind: "ask"; readonly requests: number; readonly key: string; readonly times: number }
+  | { readonly kind: "fleet" };
+
+const [, , url = "", processes] = process.argv;
+const store = new RedisStore({
+  url,
+  // Thrice the default: on a machine that runs other tests too, a healthy Redis may need longer.
+  deadline: 150,
+  processes: processes === undefined ? undefined : Number(processes),
+});
+const parts = { onError: "local", events: new EventHub(), clock: systemClock } as const;
+const limits = new Map(
+  [20, 5, 3].map((requests) => {
+    const policy = testPolicy("sliding-window", requests, 1_000_000, { id: `of ${requests}` });
+    return [requests, new GuardedStore(store, policy, parts)] as const;
+  }),
+);
+await store.open();
+
+async function carryOut(order: ShareOrder): Promise<unknown> {
+  if (order.kind === "fleet") return { processes: store.processes, rank: store.rank };
+  let granted = 0;
+  for (let sent = 0; sent < order.times; sent++) {
+    const decision = await limits.get(order.requests)?.consume(order.key, 1);
+    if (decision?.isAllowed === true) granted++;
+  }
+  return granted;
+}
+
+process.on("message", (order: ShareOrder) => {
+  carryOut(order).then(
+    (answer) => process.send?.({ answer }),
+    (error: unknown) => process.send?.({ error: String(error) }),
+  );
+});
+process.on("disconnect", () => process.exit());
+process.send?.({ answer: "ready" });
