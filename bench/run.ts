@@ -1,17 +1,20 @@
 // npm run bench: real servers in their own processes, measured in turns.
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { Contest, type ContestResult } from "./harness/contest.js";
 import { prepare, versions } from "./harness/install.js";
 import type { LoadGenerator } from "./harness/load.js";
 import { hasCommand, machine, placement } from "./harness/machine.js";
 import { markdown, writeReport } from "./harness/report.js";
-import { selectServers } from "./harness/servers.js";
+import { selectServers, serversOf } from "./harness/servers.js";
 import { selectWorkloads } from "./harness/workloads.js";
 
 const HELP = `npm run bench -- [options]
 
   --only <names>       workloads, comma-separated (default: all)
   --servers <names>    servers, comma-separated (default: all)
+  --against <checkout> Cello of another checkout, built there, in the same run
   --rounds <number>    rounds per workload (default: 5)
   --duration <seconds> of each measurement (default: 5)
   --warmup <seconds>   before the first round (default: 3)
@@ -24,6 +27,7 @@ const { values } = parseArgs({
   options: {
     only: { type: "string" },
     servers: { type: "string" },
+    against: { type: "string" },
     rounds: { type: "string", default: "5" },
     duration: { type: "string", default: "5" },
     warmup: { type: "string", default: "3" },
@@ -40,7 +44,8 @@ else await main();
 async function main(): Promise<void> {
   const workloads = selectWorkloads(values.only?.split(","));
   prepare();
-  const servers = selectServers(values.servers?.split(","));
+  const before = values.against === undefined ? [] : serversOf(pathToFileURL(`${resolve(values.against)}/`));
+  const servers = [...selectServers(values.servers?.split(",")), ...before];
   const generator = chooseGenerator(values.load);
   const place = placement();
   if (!place.isPinned) console.error("no two cores to pin to: servers and load share them, numbers are rough");
@@ -69,7 +74,7 @@ async function main(): Promise<void> {
     seconds: options.seconds,
     contests,
   };
-  const isPartial = values.only !== undefined || values.servers !== undefined;
+  const isPartial = [values.only, values.servers, values.against].some((part) => part !== undefined);
   writeReport(run, new URL("results/", import.meta.url), values.output ?? (isPartial ? "partial" : "servers"));
   console.info(markdown(run));
 }

@@ -116,7 +116,7 @@ export class Contest {
     const replay = server.name === "node-replay" ? await this.#capture(settings) : undefined;
     const nodeOptions = server.kind === "cello" ? options.nodeOptions : [];
     const process = await ServerProcess.start(
-      server.name,
+      server,
       replay ? { ...settings, replay } : settings,
       options.placement,
       nodeOptions,
@@ -135,7 +135,7 @@ export class Contest {
   /** In a process of its own, so that no server starts the race with other counts or caches than the rest. */
   async #checkWork(server: ServerEntry): Promise<void> {
     const { workload, options } = this;
-    const process = await ServerProcess.start(server.name, this.#settings(AMPLE_LIMIT), options.placement);
+    const process = await ServerProcess.start(server, this.#settings(AMPLE_LIMIT), options.placement);
     await checkAnswers(process, workload, this.#tokens).finally(() => process.stop());
   }
 
@@ -174,7 +174,7 @@ export class Contest {
   }
 
   async #withCello<Result>(settings: ServerSettings, use: (cello: ServerProcess) => Promise<Result>): Promise<Result> {
-    const cello = await ServerProcess.start("cello-app", settings, this.options.placement);
+    const cello = await ServerProcess.start({ name: "cello-app" }, settings, this.options.placement);
     return use(cello).finally(() => cello.stop());
   }
 

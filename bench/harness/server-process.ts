@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Placement } from "./machine.js";
+import type { ServerEntry } from "./servers.js";
 
 /** Which protections a workload uses. */
 export interface Features {
@@ -38,24 +39,25 @@ export class ServerProcess {
   ) {}
 
   /**
-   * Starts servers/<name>.mjs and waits until it listens.
+   * Starts servers/<name>.mjs, or that of another checkout, and waits until it listens.
    *
    * @param nodeOptions options for node itself, such as --cpu-prof
    * @throws Error when it ends before it listens
    */
   static async start(
-    name: string,
+    { name, origin }: Pick<ServerEntry, "name" | "origin">,
     settings: ServerSettings,
     placement: Placement,
     nodeOptions: readonly string[] = [],
   ): Promise<ServerProcess> {
-    const launcher = fileURLToPath(new URL("../servers/launch.mjs", import.meta.url));
+    const here = new URL("../../", import.meta.url);
+    const launcher = fileURLToPath(new URL("bench/servers/launch.mjs", origin?.checkout ?? here));
     const [command = process.execPath, ...args] = [
       ...placement.server,
       process.execPath,
       ...nodeOptions,
       launcher,
-      name,
+      origin?.file ?? name,
     ];
     const child = spawn(command, args, {
       env: { ...process.env, NODE_ENV: "production", BENCH_SETTINGS: JSON.stringify(settings) },

@@ -6,6 +6,8 @@ export interface ServerEntry {
   readonly title: string;
   /** References do less work on purpose; peers must do the same as Cello. */
   readonly kind: "reference" | "cello" | "peer";
+  /** Where the server of another checkout is, when it is not of this one. */
+  readonly origin?: { readonly file: string; readonly checkout: URL };
 }
 
 const ALL: readonly ServerEntry[] = [
@@ -39,12 +41,22 @@ export function selectServers(names: readonly string[] | undefined): readonly Se
   return available.filter((server) => names.includes(server.name));
 }
 
+/** Cello as another checkout has it, which is built there: what a change costs is only seen in one run. */
+export function serversOf(checkout: URL): readonly ServerEntry[] {
+  return ALL.filter(({ kind }) => kind === "cello").map(({ name, title, kind }) => ({
+    name: `${name}-before`,
+    title: `${title}, before`,
+    kind,
+    origin: { file: name, checkout },
+  }));
+}
+
 /** How a server is called in tables. */
 export function serverTitle(name: string): string {
-  return ALL.find((server) => server.name === name)?.title ?? name;
+  return ALL.find((server) => server.name === name)?.title ?? name.replace("-before", ", before");
 }
 
 /** What a server stands for. */
 export function serverKind(name: string): ServerEntry["kind"] {
-  return ALL.find((server) => server.name === name)?.kind ?? "peer";
+  return ALL.find((server) => server.name === name.replace("-before", ""))?.kind ?? "peer";
 }
