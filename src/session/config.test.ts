@@ -87,6 +87,19 @@ describe("SessionConfig", () => {
     }
   });
 
+  it("refuses to promise for requests that nobody has seen yet", () => {
+    for (const options of [
+      { sameSite: "None" },
+      { partitioned: true },
+      { cookieName: "__Host-id" },
+      { cookieName: "__secure-id" },
+    ] as const) {
+      expect(errorOf({ ...options, secure: "auto" })).toMatchObject({ code: "CELLO_CONFLICT" });
+    }
+    expect(new SessionConfig({ secret, secure: "auto" }).secure).toBe("auto");
+    expect(errorOf({ secure: "always" })).toMatchObject({ field: "secure", code: "CELLO_WRONG_TYPE" });
+  });
+
   it("takes the prefixed names where their rules hold", () => {
     expect(new SessionConfig({ secret, cookieName: "__Host-id", secure: true }).cookieName).toBe("__Host-id");
     const secure = { secret, cookieName: "__Secure-id", secure: true, path: "/app", domain: "example.com" };

@@ -23,9 +23,12 @@ export interface SessionOptions {
   readonly httponly?: boolean | undefined;
   /** The same as `httponly`. */
   readonly httpOnly?: boolean | undefined;
-  /** Sends the cookie over TLS only. Default: `false`. */
-  readonly secure?: boolean | undefined;
-  /** Default: `"Lax"`. `"None"` needs `secure`. */
+  /**
+   * Sends the cookie over TLS only; `"auto"`: when the request that it answers came over TLS, to this server or to a
+   * proxy that `trustProxy` names. Default: `false`.
+   */
+  readonly secure?: boolean | "auto" | undefined;
+  /** Default: `"Lax"`. `"None"` needs `secure: true`. */
   readonly sameSite?: SameSite | undefined;
   /** Default: `"/"`. */
   readonly path?: string | undefined;
@@ -89,7 +92,7 @@ export class SessionConfig {
   readonly maxAge: number;
   readonly httponly: boolean;
   readonly httpOnly: boolean;
-  readonly secure: boolean;
+  readonly secure: boolean | "auto";
   readonly sameSite: SameSite;
   readonly path: string;
   readonly domain: string | undefined;
@@ -101,6 +104,7 @@ export class SessionConfig {
   readonly partitioned: boolean;
   readonly strict: boolean;
   readonly #secrets: readonly Uint8Array[];
+  readonly #isSecureForgotten: boolean;
 
   /** @throws ConfigError for a field that is unknown, of the wrong type, or cannot be used */
   constructor(options: SessionOptions) {
@@ -108,7 +112,8 @@ export class SessionConfig {
     const fields = new ConfigFields("SessionConfig", options, FIELDS);
     this.strict = fields.boolean("strict", strictByDefault());
     this.#secrets = readSecrets(fields, this.strict);
-    this.secure = fields.boolean("secure", false);
+    this.secure = fields.raw("secure") === "auto" ? "auto" : fields.boolean("secure", false);
+    this.#isSecureForgotten = fields.raw("secure") === undefined && strictByDefault();
     this.httponly = readHttpOnly(fields);
     this.httpOnly = this.httponly;
     this.partitioned = fields.boolean("partitioned", false);
@@ -134,6 +139,11 @@ export class SessionConfig {
   /** The secrets as copies of their bytes, the one that seals and signs first. */
   get secret(): readonly Uint8Array[] {
     return this.#secrets.map((bytes) => bytes.slice());
+  }
+
+  /** Whether nobody said what `secure` is, in production: a cookie without it over HTTPS is a slip then. */
+  get isSecureForgotten(): boolean {
+    return this.#isSecureForgotten;
   }
 
   toJSON(): Record<string, unknown> {
@@ -249,7 +259,9 @@ function readStore(fields: ConfigFields): SessionStore | undefined {
 
 /** The rules that bind several fields: those of browsers (RFC 6265bis, CHIPS) and of lifetimes. */
 function checkTogether(fields: ConfigFields, config: SessionConfig): void {
-  const { cookieName, secure } = config;
+  const { cookieName } = config;
+  // "auto" is no promise: over plain HTTP browsers would drop such a cookie.
+  const secure = config.secure === true;
   if (config.sameSite === "None" && !secure) {
     fields.fail("CELLO_CONFLICT", "sameSite", 'browsers drop a "None" cookie that is not secure', "set secure: true");
   }

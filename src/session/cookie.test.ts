@@ -9,7 +9,8 @@ function oracle(header: string, name: string): string[] {
     .split(";")
     .map((pair) => pair.replace(/^[ \t]+/, ""))
     .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1).trim());
+    .map((pair) => pair.slice(name.length + 1).trim())
+    .map((value) => /^"(.*)"$/s.exec(value)?.[1] ?? value);
 }
 
 describe("findCookieValues", () => {
@@ -47,6 +48,11 @@ describe("findCookieValues", () => {
     expect(findCookieValues("a=1; session_id=one; b=2; session_id=two", "session_id", 8)).toEqual(["one", "two"]);
   });
 
+  it("reads values in quotes, and leaves half quotes alone", () => {
+    const header = 'session_id="one"; session_id= "two" ;session_id="; session_id=""; session_id="three';
+    expect(findCookieValues(header, "session_id", 8)).toEqual(["one", "two", '"', "", '"three']);
+  });
+
   it("takes time in proportion to a hostile header", () => {
     const header = `${"session_id".repeat(3000)}=${" ".repeat(30_000)}session_id=x`;
     expect(findCookieValues(header.repeat(3), "session_id", 8)).toEqual([]);
@@ -56,7 +62,7 @@ describe("findCookieValues", () => {
 describe("CookieWriter", () => {
   it("writes the attributes of the configuration", () => {
     const secret = "s".repeat(32);
-    expect(new CookieWriter(new SessionConfig({ secret })).write("v", 86_400)).toBe(
+    expect(new CookieWriter(new SessionConfig({ secret })).write("v", 86_400, { isSecure: false })).toBe(
       "session_id=v; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax",
     );
     const full = new SessionConfig({
@@ -69,14 +75,14 @@ describe("CookieWriter", () => {
       sameSite: "None",
       partitioned: true,
     });
-    expect(new CookieWriter(full).write("v", 1)).toBe(
+    expect(new CookieWriter(full).write("v", 1, { isSecure: false })).toBe(
       "__Secure-s=v; Max-Age=1; Path=/app; Domain=example.com; Secure; SameSite=None; Partitioned",
     );
   });
 
   it("expires a cookie in the same scope as it sets it", () => {
     const writer = new CookieWriter(new SessionConfig({ secret: "s".repeat(32), path: "/app", domain: "example.com" }));
-    expect(writer.expired).toBe(
+    expect(writer.expire({ isSecure: false })).toBe(
       "session_id=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/app; Domain=example.com; HttpOnly; SameSite=Lax",
     );
   });

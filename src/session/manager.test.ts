@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { FakeClient, FakeClock, FakeServer, fakeExchange, laterStore, TEST_SECRET } from "./client.fake.js";
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";
@@ -223,6 +223,24 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
     expect(manager.carriesCookie(fakeExchange({ cookie: "a=1; session_id=junk" }))).toBe(true);
     expect(manager.carriesCookie(fakeExchange({ cookie: "a=1; xsession_id=junk" }))).toBe(false);
     expect(manager.carriesCookie(fakeExchange({}))).toBe(false);
+  });
+
+  it("warns once in production of a cookie over HTTPS of which nobody said whether it is secure", async () => {
+    const visit = async (server: FakeServer, isSecure: boolean) => {
+      const session = await server.manager.open(fakeExchange({}, { isSecure }));
+      session.set("a", 1);
+      await server.manager.commit(session);
+      return server.takeEvents().filter((event) => event.startsWith("config.warning"));
+    };
+    vi.stubEnv("NODE_ENV", "production");
+    const { server } = start();
+    const told = [start({ secure: false }), start({ secure: true }), start({ secure: "auto" })];
+    vi.unstubAllEnvs();
+    expect(await visit(server, false)).toEqual([]);
+    expect(await visit(server, true)).toEqual(["config.warning CELLO_INSECURE_COOKIE_OVER_HTTPS"]);
+    expect(await visit(server, true)).toEqual([]);
+    for (const other of told) expect(await visit(other.server, true)).toEqual([]);
+    expect(await visit(start().server, true)).toEqual([]);
   });
 
   it("warns once of a secure cookie over plain HTTP, unless that is loopback", async () => {

@@ -165,16 +165,30 @@ export class SessionManager {
     return new Session(new SessionState(this.#keeper, exchange, start, cameAtMs), this.#events);
   }
 
+  /** Says once what browsers will do to the cookie, or what its thief can. */
+  #warnOf(exchange: Exchange): void {
+    const { secure, isSecureForgotten } = this.#config;
+    if (secure === true && !exchange.isSecure && !isLoopback(exchange.clientIp)) {
+      this.#warn(
+        "CELLO_SECURE_COOKIE_OVER_HTTP",
+        "the session cookie is secure and the request came over plain HTTP, so the browser drops it; serve HTTPS, or name your proxy in trustProxy",
+      );
+    } else if (isSecureForgotten && exchange.isSecure) {
+      this.#warn(
+        "CELLO_INSECURE_COOKIE_OVER_HTTPS",
+        'the request came over HTTPS and the session cookie is not secure, so browsers send it over plain HTTP too, where it can be read; set SessionConfig.secure to true, to "auto", or to false if that is meant',
+      );
+    }
+  }
+
+  #warn(code: string, message: string): void {
+    this.#hasWarned = true;
+    this.#events.emit("config.warning", { code, message });
+  }
+
   #report(state: SessionState): void {
     const { exchange } = state;
-    if (this.#config.secure && !this.#hasWarned && !exchange.isSecure && !isLoopback(exchange.clientIp)) {
-      this.#hasWarned = true;
-      this.#events.emit("config.warning", {
-        code: "CELLO_SECURE_COOKIE_OVER_HTTP",
-        message:
-          "the session cookie is secure and the request came over plain HTTP, so the browser drops it; serve HTTPS, or name your proxy in trustProxy",
-      });
-    }
+    if (!this.#hasWarned) this.#warnOf(exchange);
     if (state.isDestroyed) return;
     if (state.isNew && this.#events.has("session.created")) {
       this.#events.emit("session.created", requestEvent(exchange));

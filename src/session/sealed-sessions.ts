@@ -107,7 +107,7 @@ export class SealedSessions implements SessionKeeper {
 
   /** The cookie to set, `undefined` when there is nothing to say. */
   commit(state: SessionState): string | undefined {
-    if (state.isDestroyed) return this.#writer.expired;
+    if (state.isDestroyed) return this.#writer.expire(state.exchange);
     const now = this.#clock.wallMs();
     if (this.#wasEndedMeanwhile(state) || !this.#mustWrite(state, now)) return undefined;
     const expiresAt = this.#lifetimes.endWhenSent(state.expiresAt, now);
@@ -121,7 +121,7 @@ export class SealedSessions implements SessionKeeper {
       values: state.values.toMap(),
       flashes: state.flashes.toMap(),
     });
-    return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+    return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)), state.exchange);
   }
 
   /** How large the cookie will be at most for so many bytes of text. */

@@ -162,7 +162,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   #commitNow(state: SessionState): Answer<string | undefined> {
-    if (state.isDestroyed) return this.#writer.expired;
+    if (state.isDestroyed) return this.#writer.expire(state.exchange);
     if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
     const now = this.#clock.wallMs();
     const isRenewed = (state.isRegenerated && !state.isMoved) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
@@ -174,13 +174,13 @@ export class StoredSessions implements SessionKeeper {
       return andThen(this.#saver.save(state, times), (outcome) => {
         // Not even an expiring cookie: the request that ended or moved the session has set the cookie that
         // holds now, and this response may arrive after that one.
-        return isRenewed && outcome === "saved" ? this.#cookie(state.id, expiresAt, now) : undefined;
+        return isRenewed && outcome === "saved" ? this.#cookie(state, expiresAt, now) : undefined;
       });
     }
     if (!state.isUsed && !state.isActive) return undefined;
     if (!isRenewed && !this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now)) return undefined;
     return andThen(this.#store.touch(SignedIds.storeIdOf(state.id), times), (isThere) =>
-      isRenewed && isThere ? this.#cookie(state.id, expiresAt, now) : undefined,
+      isRenewed && isThere ? this.#cookie(state, expiresAt, now) : undefined,
     );
   }
 
@@ -191,7 +191,7 @@ export class StoredSessions implements SessionKeeper {
       state.createdAt = now;
       state.expiresAt = now + this.#lifetimes.maxAgeMs;
       return andThen(this.#saver.save(state, this.#lifetimes.timesOf(state.expiresAt, now)), (outcome) =>
-        outcome === "saved" ? this.#cookie(state.id, state.expiresAt, now) : undefined,
+        outcome === "saved" ? this.#cookie(state, state.expiresAt, now) : undefined,
       );
     });
   }
@@ -210,8 +210,8 @@ export class StoredSessions implements SessionKeeper {
     };
   }
 
-  #cookie(id: string, expiresAt: number, now: number): string {
-    return this.#writer.write(this.#ids.sign(id, now), Math.max(1, Math.ceil((expiresAt - now) / 1000)));
+  #cookie({ id, exchange }: SessionState, expiresAt: number, now: number): string {
+    return this.#writer.write(this.#ids.sign(id, now), Math.max(1, Math.ceil((expiresAt - now) / 1000)), exchange);
   }
 
   #loadFirst(

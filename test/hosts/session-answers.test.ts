@@ -163,3 +163,33 @@ describe.each(Object.entries(hosts))("sessions on %s", (_host, start) => {
     });
   });
 });
+
+describe.each(Object.entries(hosts))("the session cookie on %s", (_host, start) => {
+  let host: RunningHost;
+
+  afterEach(() => host.close());
+
+  it("follows the request where secure is auto", async () => {
+    host = await start({ session: { secret, secure: "auto" }, trustProxy: "loopback" });
+    const setCookie = async (path: string, headers: Record<string, string>) => {
+      const method = path === "/login" ? "POST" : "GET";
+      return (await fetch(host.url + path, { method, headers })).headers.get("set-cookie") ?? "";
+    };
+    const overTls = { "x-forwarded-proto": "https" };
+    const secure = await setCookie("/login", overTls);
+    expect(secure).toMatch(/; Path=\/; Secure; HttpOnly; SameSite=Lax$/);
+    const plain = await setCookie("/login", {});
+    expect(plain).toMatch(/; Path=\/; HttpOnly; SameSite=Lax$/);
+    const cookie = secure.split(";")[0] ?? "";
+    expect(await setCookie("/logout", { cookie, ...overTls })).toMatch(/^session_id=; Max-Age=0;.*; Secure;/);
+    expect(await setCookie("/logout", { cookie })).not.toMatch(/Secure/);
+  });
+
+  it("is read in quotes too", async () => {
+    host = await start({ session: { secret } });
+    const login = await fetch(`${host.url}/login`, { method: "POST" });
+    const value = (login.headers.get("set-cookie") ?? "").split(";")[0]?.split("=")[1];
+    const answer = await fetch(`${host.url}/me`, { headers: { cookie: `a=1; session_id="${value}"` } });
+    expect(await answer.json()).toMatchObject({ userId: "u1" });
+  });
+});
