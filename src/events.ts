@@ -38,7 +38,7 @@ export type TokenRejection =
 export type SessionRejection = "malformed" | "signature" | "expired" | "idle" | "unknown";
 
 /** What a store is for: `revocation` and `replay` are those of tokens. */
-type StoreName = "session" | "rate-limit" | "revocation" | "replay" | "jwks";
+export type StoreName = "session" | "rate-limit" | "revocation" | "replay" | "jwks";
 
 /**
  * Why a store failed, where it says so: it did not answer in time (`deadline`); nor did it while this

@@ -3,15 +3,23 @@ export type { AppHandler, AppRequest, AppRoute, AppRouteOptions, AppTypes } from
 export { type Clock, systemClock } from "./clock.js";
 export { CorsConfig, type CorsOptions } from "./cors/config.js";
 export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
-export { ConfigError, type ConfigErrorCode, SessionTooLargeError, StoreUnavailableError } from "./errors.js";
-export type {
-  RequestEvent,
-  SecurityEventListener,
-  SecurityEventName,
-  SecurityEvents,
-  SessionRejection,
-  StoreErrorCause,
-  TokenRejection,
+export {
+  ConfigError,
+  type ConfigErrorCode,
+  type ConfigProblem,
+  SessionTooLargeError,
+  StoreUnavailableError,
+} from "./errors.js";
+export {
+  EventHub,
+  type RequestEvent,
+  type SecurityEventListener,
+  type SecurityEventName,
+  type SecurityEvents,
+  type SessionRejection,
+  type StoreErrorCause,
+  type StoreName,
+  type TokenRejection,
 } from "./events.js";
 export { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
 export { CSP, type CspHashAlgorithm } from "./headers/csp/builder.js";
@@ -29,7 +37,7 @@ export { MemoryRateLimitStore } from "./rate-limit/memory-store.js";
 export type { RateLimitState } from "./rate-limit/step.js";
 export type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./rate-limit/store.js";
 export type { RouteSecurityOptions } from "./route-policy.js";
-export type { SecuredRequest } from "./secured-request.js";
+export type { SecuredRequestFields as SecuredRequest } from "./secured-request.js";
 export { Security, type SecurityOptions } from "./security.js";
 export { SessionConfig, type SessionOptions } from "./session/config.js";
 export type { JsonValue } from "./session/json.js";

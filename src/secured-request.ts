@@ -236,3 +236,36 @@ export class SecuredRequest implements SecuredRequestFields {
     return this.isRefused ? undefined : sessions.noteActivity(this.exchange, this.#cameAtMs);
   }
 }
+
+/** What a handler is given where a request has no room for more fields: those, and nothing of what the layer does. */
+export class HandlerFields implements SecuredRequestFields {
+  readonly #request: SecuredRequest;
+
+  constructor(request: SecuredRequest) {
+    this.#request = request;
+  }
+
+  get claims(): JwtClaims | undefined {
+    return this.#request.claims;
+  }
+
+  get token(): string | undefined {
+    return this.#request.token;
+  }
+
+  get session(): Session {
+    return this.#request.session;
+  }
+
+  get cspNonce(): string {
+    return this.#request.cspNonce;
+  }
+
+  get clientIp(): string {
+    return this.#request.clientIp;
+  }
+
+  get rateLimit(): RateLimitState | undefined {
+    return this.#request.rateLimit;
+  }
+}

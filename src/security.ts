@@ -279,7 +279,12 @@ function readEvents(fields: ConfigFields): EventHub {
   const events = fields.raw("events");
   if (events === undefined) return new EventHub();
   if (events instanceof EventHub) return events;
-  return fields.fail("CELLO_WRONG_TYPE", "events", `is ${describe(events)}, not a hub`, "leave it out, and use on()");
+  return fields.fail(
+    "CELLO_WRONG_TYPE",
+    "events",
+    `is ${describe(events)}, not an EventHub`,
+    "leave it out and use on(), or give an EventHub",
+  );
 }
 
 function refuseWithoutStore(error: unknown): Refusal {

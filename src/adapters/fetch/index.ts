@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from "../../errors.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../route-policy.js";
-import { SecuredRequest } from "../../secured-request.js";
+import { HandlerFields, SecuredRequest, type SecuredRequestFields } from "../../secured-request.js";
 import type { Security } from "../../security.js";
 import { strictFunction } from "../../strict-calls.js";
 import { incomingOf, leaveWithFetchClient } from "./client-presence.js";
@@ -19,7 +19,7 @@ export interface SecureOptions<HostArguments extends readonly unknown[]> extends
 /** A handler behind the security layer; the second argument carries claims, session and the rest. */
 export type SecuredFetchHandler<HostArguments extends readonly unknown[]> = (
   request: Request,
-  secured: SecuredRequest,
+  secured: SecuredRequestFields,
   ...host: HostArguments
 ) => Response | Promise<Response>;
 
@@ -51,7 +51,9 @@ export const secure = strictFunction("secure(security, handler, options)", funct
     leaveWithFetchClient(request, incoming, secured);
     const answer = async (): Promise<Response> => {
       const denied = await security.admit(secured);
-      return denied === undefined ? requireResponse(await handler(request, secured, ...host)) : refusalResponse(denied);
+      return denied === undefined
+        ? requireResponse(await handler(request, new HandlerFields(secured), ...host))
+        : refusalResponse(denied);
     };
     try {
       const response = await answer()

@@ -257,7 +257,7 @@ export class CSP {
     const policy = this.toString();
     if (nonce === undefined) return policy;
     if (typeof nonce !== "string" || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(nonce)) {
-      refuse("build", "the nonce is not base64", "give what createNonce() made");
+      refuse("build", "the nonce is not base64", "give request.cspNonce, or 128 random bits in base64");
     }
     return policy.replaceAll(NONCE_SLOT, nonce);
   }
