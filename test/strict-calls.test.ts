@@ -43,6 +43,7 @@ const exempt: Readonly<Record<string, string>> = {
   default: "the same",
   compileRoute: "hosts call it when a route is registered",
   admit: "hosts call it for each request",
+  admitFurther: "the same",
   isPreflight: "the same",
   boundPreflight: "the same",
   forRoute: "the policy calls it",
