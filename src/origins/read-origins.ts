@@ -56,8 +56,13 @@ function readOrigin(text: string): Entry | Problem {
     };
   }
   const canonical = canonicalOrigin(text);
-  if (canonical === undefined) return { problem: "is not an origin", mend: MEND };
+  if (canonical === undefined) return { problem: whyNone(text), mend: MEND };
   return schemeProblem(canonical) ?? { text: canonical, pattern: undefined };
+}
+
+function whyNone(text: string): string {
+  const { protocol, host } = URL.canParse(text) ? new URL(text) : { protocol: "", host: "" };
+  return host === "" ? "is not an origin" : `is never sent by a browser, which would write "${protocol}//${host}"`;
 }
 
 function schemeProblem(origin: string): Problem | undefined {

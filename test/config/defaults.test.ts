@@ -1,5 +1,6 @@
 import {
   ConfigError,
+  CorsConfig,
   CSP,
   CsrfConfig,
   JwtConfig,
@@ -108,6 +109,20 @@ const defaults: readonly (readonly [string, object, Readonly<Record<string, unkn
       minRequests: 10,
     },
   ],
+  [
+    "CorsConfig",
+    new CorsConfig({ origins: "https://spa.example" }),
+    {
+      origins: ["https://spa.example"],
+      credentials: false,
+      methods: ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"],
+      allowedHeaders: undefined,
+      exposedHeaders: [],
+      maxAge: 600,
+      privateNetwork: false,
+      preflightsPerMinute: 600,
+    },
+  ],
   ["CsrfConfig", new CsrfConfig(), { trustedOrigins: [] }],
 ];
 
@@ -161,6 +176,7 @@ const makers: Readonly<Record<string, (options: object) => object>> = {
   "RateLimitConfig.slidingWindow": (options) =>
     RateLimitConfig.slidingWindow({ ...options, requests: 100, window: 60 }),
   "RateLimitConfig.adaptive": (options) => RateLimitConfig.adaptive({ ...options, baseRequests: 100, window: 60 }),
+  CorsConfig: (options) => new CorsConfig({ ...options, origins: "https://spa.example" }),
   CsrfConfig: (options) => new CsrfConfig(options),
 };
 

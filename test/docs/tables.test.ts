@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CsrfConfig, JwtConfig, RateLimitConfig, SecurityHeadersConfig, SessionConfig } from "cello";
+import { CorsConfig, CsrfConfig, JwtConfig, RateLimitConfig, SecurityHeadersConfig, SessionConfig } from "cello";
 import { describe, expect, it } from "vitest";
 import { readPages, repository } from "./documents.js";
 
@@ -37,6 +37,7 @@ const adaptive = RateLimitConfig.adaptive({ baseRequests: 1000, window: 1 });
 
 describe.each([
   ["docs/jwt.md", [new JwtConfig({ secret: SECRET })], ["secret", "algorithm"]],
+  ["docs/cors.md", [new CorsConfig({ origins: "*" })], []],
   ["docs/sessions.md", [new SessionConfig({ secret: SECRET })], ["secret"]],
   ["docs/headers-and-csp.md", [new SecurityHeadersConfig()], []],
   // Of the class App.

@@ -53,6 +53,7 @@ export function installSecurity(
     const security = readRouteSecurity(options, nameOf(options));
     if (installed === undefined) routes.push(route);
     else installed.compileRoute(security, placeOf(options));
+    addPreflightRoute(this, options);
   });
   fastify.addHook("onReady", async () => {
     const security = compile();
@@ -89,6 +90,19 @@ export function installSecurity(
     if (result === undefined) return done();
     if (!(result instanceof Promise)) return answer(reply, result);
     result.then((settled) => (settled === undefined ? done() : answer(reply, settled)), done);
+  });
+}
+
+/** A route that has its own CORS has its own preflights: they come to its path, with another method. */
+function addPreflightRoute(fastify: FastifyInstance, options: RouteOptions & { routePath: string }): void {
+  const { cors, url } = options;
+  const methods = [options.method].flat();
+  if (cors === undefined || methods.includes("OPTIONS") || fastify.hasRoute({ method: "OPTIONS", url })) return;
+  fastify.route({
+    method: "OPTIONS",
+    url: options.routePath,
+    cors,
+    handler: (_request, reply) => reply.callNotFound(),
   });
 }
 
