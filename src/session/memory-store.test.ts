@@ -99,6 +99,36 @@ describe("MemorySessionStore", () => {
     expect(store.list("u1").map(({ id }) => id)).toEqual(["id-3", "id-4"]);
   });
 
+  it("forgets sessions of users last when visitors fill it, however soon they end", () => {
+    const clock = new FakeClock();
+    const store = new MemorySessionStore({ maxSessions: 10, clock });
+    for (let user = 0; user < 5; user++) {
+      store.save(`user-${user}`, { ...record(1, clock.nowMs + 1000), userId: `u${user}` }, 0);
+    }
+    for (let visitor = 0; visitor < 100; visitor++) store.save(`visitor-${visitor}`, record(1, clock.nowMs + 9000), 0);
+    for (let user = 0; user < 5; user++) expect(store.load(`user-${user}`)).toBeDefined();
+    expect(store.size).toBe(10);
+    // Full of users it still takes what comes, for one of them and not for all.
+    for (let user = 5; user < 15; user++) {
+      store.save(`user-${user}`, { ...record(1, clock.nowMs + 2000), userId: `u${user}` }, 0);
+    }
+    for (let visitor = 0; visitor < 100; visitor++) store.save(`late-${visitor}`, record(1, clock.nowMs + 9000), 0);
+    const users = Array.from({ length: 15 }, (_, user) => store.load(`user-${user}`));
+    expect(users.filter((user) => user !== undefined)).toHaveLength(9);
+    expect(store.load("late-99")).toBeDefined();
+  });
+
+  it("forgets a user's session that is over before a visitor's that is not", () => {
+    const clock = new FakeClock();
+    const store = new MemorySessionStore({ maxSessions: 2, clock });
+    store.save("over", { ...record(1, clock.nowMs + 1000), userId: "u1" }, 0);
+    store.save("visitor", record(1, clock.nowMs + 9000), 0);
+    clock.pass(2);
+    store.save("new", record(1, clock.nowMs + 9000), 0);
+    expect(store.load("visitor")).toBeDefined();
+    expect(store.load("over")).toBeUndefined();
+  });
+
   it("sweeps expired sessions as new ones come", () => {
     const clock = new FakeClock();
     const store = new MemorySessionStore({ clock });

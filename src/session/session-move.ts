@@ -49,10 +49,19 @@ export function moveSession(
         return andThen(store.load(from), (found) => {
           if (found === undefined || found.successor === null) return withdraw("ended");
           if (!isLive(found)) return withdraw("overtaken");
-          return andThen(contention.pause(number, "move"), () => attempt(found, renewed.version, number + 1));
+          return andThen(pause(number), () => attempt(found, renewed.version, number + 1));
         });
       });
     });
+  };
+  const pause = (number: number): Answer<void> => {
+    try {
+      return contention.pause(number, "move");
+    } catch (error) {
+      return andThen(withdraw(error), () => {
+        throw error;
+      });
+    }
   };
   /** Nobody ever learnt of the new id. */
   const withdraw = <Outcome>(outcome: Outcome): Answer<Outcome> => andThen(store.delete(to), () => outcome);

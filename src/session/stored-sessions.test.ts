@@ -307,18 +307,26 @@ describe("a store that fails", () => {
     ).resolves.toBeUndefined();
   });
 
-  it("gives up when the record changes at every attempt", async () => {
+  it("gives up when the record changes at every attempt, and tells it", async () => {
     const clock = new FakeClock();
     const store = new MemorySessionStore({ clock });
+    let first: string | undefined;
     const restless: SessionStore = {
       isSynchronous: true,
       load: (id) => store.load(id),
-      save: (id, record, version) => (version === 0 ? store.save(id, record, version) : "conflict"),
+      save(id, record, version) {
+        first ??= id;
+        return id === first && version > 0 ? "conflict" : store.save(id, record, version);
+      },
       touch: (id, times) => store.touch(id, times),
       delete: (id) => store.delete(id),
     };
     const client = new FakeClient(new FakeServer({ store: restless }, clock));
     await client.request((session) => session.set("a", 1));
-    await expect(client.request((session) => session.set("a", 2))).rejects.toThrow(/64 attempts/);
+    client.server.takeEvents();
+    await expect(client.request((session) => session.set("a", 2))).rejects.toThrow(/64 attempts to save/);
+    await expect(client.request((session) => session.regenerate())).rejects.toThrow(/64 attempts to move/);
+    expect(client.server.takeEvents()).toEqual(["store.error", "store.error"]);
+    expect(store.size).toBe(1);
   });
 });

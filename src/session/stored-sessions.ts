@@ -189,6 +189,7 @@ export class StoredSessions implements SessionKeeper {
     return andThen(this.#clock.known(), (now) => {
       // When the request began, that clock may not have been known yet.
       state.createdAt = now;
+      state.lastUsedAt = now;
       state.expiresAt = now + this.#lifetimes.maxAgeMs;
       return andThen(this.#saver.save(state, this.#lifetimes.timesOf(state.expiresAt, now)), (outcome) =>
         outcome === "saved" ? this.#cookie(state, state.expiresAt, now) : undefined,
