@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import { describe, suggestion } from "./config-fields.js";
+import { strictConstruction, strictMethods } from "./strict-calls.js";
 
 /** The circumstances of an event. Never contains a token, a cookie, a session id or a secret. */
 export interface RequestEvent {
@@ -141,6 +142,10 @@ export class EventHub {
   /** Doubts about the configuration come up before anybody can listen: the first listener gets them. */
   #keptWarnings: SecurityEvents["config.warning"][] = [];
 
+  constructor() {
+    strictConstruction("new EventHub()", arguments);
+  }
+
   /**
    * Adds a listener; one that is added twice is called twice, as with Node's `EventEmitter`.
    *
@@ -203,6 +208,8 @@ export class EventHub {
     }
   }
 }
+
+strictMethods(EventHub, { on: "event, listener", off: "event, listener", has: "event", emit: "event, payload" });
 
 /** Nobody would ever call a listener of a misspelt event, and what it was to watch would go unseen. */
 function requireListener(method: string, name: unknown, listener: unknown): void {
