@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as wait } from "node:timers/promises";
 import type { RedisConnection } from "./connection.js";
 import {
   argumentsOf,
@@ -17,6 +18,9 @@ export const CHUNK = 500;
 const FILL_CHUNK = 1000;
 /** Such calls that are under way at once: one is computed by Redis while the next is written here. */
 const FILLS_AT_ONCE = 2;
+/** A part that Redis did not answer in time is asked for again so often, after a pause in milliseconds. */
+const MOST_ATTEMPTS = 10;
+const PAUSE_MS = 100;
 /** Parts of which the list is filled, so that another can go on where a filler stopped. */
 const PARTS = 256;
 /** Entries that are sorted into parts before requests are served again. */
@@ -61,7 +65,7 @@ export class RevocationTransfer {
     for (const kind of ["t", "s"] as const) {
       let cursor = "0";
       do {
-        const part = readList(kind, await this.#run("list", [kind, cursor, FILL_CHUNK]));
+        const part = readList(kind, await this.#insist("list", [kind, cursor, FILL_CHUNK]));
         for (const entry of part.entries) {
           this.#copy.add(entry);
           seen?.add(kind + entry.name);
@@ -91,7 +95,7 @@ export class RevocationTransfer {
       for (const [index, chunk] of chunks.entries()) {
         const done = index === chunks.length - 1 ? part + 1 : part;
         const isWhole = done === PARTS ? 1 : 0;
-        const call = this.#run("fill", [
+        const call = this.#insist("fill", [
           ...[this.channel, epoch, this.#processId, done, isWhole],
           ...fillArgumentsOf(chunk),
         ]);
@@ -113,6 +117,18 @@ export class RevocationTransfer {
       if (++count % SORTED_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     return parts;
+  }
+
+  /** Lists of hundreds of parts do not begin again for one that was late; twice does no harm. */
+  async #insist(name: "list" | "fill", args: readonly (string | number | Buffer)[]): Promise<unknown> {
+    for (let attempt = 1; attempt < MOST_ATTEMPTS; attempt++) {
+      try {
+        return await this.#run(name, args);
+      } catch {
+        await wait(PAUSE_MS, undefined, { ref: false });
+      }
+    }
+    return this.#run(name, args);
   }
 
   #run(name: keyof typeof REVOCATION_SCRIPTS, args: readonly (string | number | Buffer)[]): Promise<unknown> {

@@ -265,9 +265,12 @@ export class RedisRevocations implements RevocationList {
       this.#waitFor("Redis has lost the list of revoked tokens, and it is not filled yet");
       return false;
     }
-    if (this.#completeness === "none") this.#failed("the shared list of revoked tokens is being loaded", undefined);
+    // Requests are not to wait for that long.
+    this.#failed("the shared list of revoked tokens is being loaded", undefined);
     await this.#transfer.exchange();
-    // Only now: should this have been broken off, it begins again. What was added meanwhile is in the log.
+    // A Redis that was lost meanwhile has told a part. What was added meanwhile is in the log.
+    const { epoch, isBehind } = await this.#transfer.ask(news.epoch, news.seq, 0);
+    if (epoch !== news.epoch || isBehind) return true;
     this.#completeness = "whole";
     this.#epoch = news.epoch;
     this.#seq = news.seq;
@@ -314,6 +317,7 @@ export class RedisRevocations implements RevocationList {
     });
     if (this.#isClosed) return;
     await this.#transfer.exchange();
+    // Should Redis have been lost meanwhile, the next epoch is compared again.
     this.#comparedEpoch = epoch;
   }
 

@@ -147,6 +147,20 @@ describe("when Redis comes back without the list of revoked tokens", () => {
     for (const jti of ["both", "a alone", "b alone"]) expect(c.isRevoked({ jti })).toBe(true);
   }, 60_000);
 
+  it("a copy that was being made then is not taken for the whole list", async () => {
+    const redis = await server();
+    await revokeMany(redis.url, 50_000);
+    const whole = await machine(redis.url);
+    const fresh = start(redis.url);
+    await until(() => fresh.list.size > 0);
+    expect(fresh.list.size).toBeLessThan(50_000);
+    await redis.restart();
+    await until(() => fresh.list.isCurrent);
+    expect(knowsAll(fresh.list, 50_000)).toBe(true);
+    expect(knowsAll(whole, 50_000)).toBe(true);
+    await fresh.opening;
+  }, 60_000);
+
   it("is taken as whole after a second where no process knows it", async () => {
     const redis = await server();
     const { list, opening } = start(redis.url);
