@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import { loopTime } from "./event-loop.js";
 
-/** Milliseconds that the event loop has slept since the process began. */
+/** Milliseconds that the event loop has slept since the process began; NaN where the runtime does not tell. */
 export type IdleTimeReader = () => number;
 
 /**
@@ -100,8 +100,9 @@ export class EventLoopTurns {
   #begin(nowMs: number): void {
     const idleMs = this.#readIdleMs();
     const hasSlept = idleMs > this.#idleMs;
-    this.#arrivedAtMs =
-      hasSlept || this.#beganAtMs === Number.NEGATIVE_INFINITY ? nowMs : (nowMs + this.#beganAtMs) / 2;
+    // Where the runtime does not tell how long its loop slept, half of the time since the last turn would be a guess.
+    const isUnknown = Number.isNaN(idleMs) || this.#beganAtMs === Number.NEGATIVE_INFINITY;
+    this.#arrivedAtMs = hasSlept || isUnknown ? nowMs : (nowMs + this.#beganAtMs) / 2;
     if (hasSlept) this.#sleptAtMs = nowMs;
     this.#idleMs = idleMs;
     this.#beganAtMs = nowMs;

@@ -43,6 +43,17 @@ describe("EventLoopTurns", () => {
     expect(turns.ageMs(195)).toBe(0);
   });
 
+  it("guesses no waiting where the runtime does not tell when the loop slept", () => {
+    const ends: (() => void)[] = [];
+    const turns = new EventLoopTurns(
+      () => Number.NaN,
+      (callback) => ends.push(callback),
+    );
+    expect(turns.arrive(100)).toBe(100);
+    for (const end of ends.splice(0)) end();
+    expect(turns.arrive(60_000)).toBe(60_000);
+  });
+
   it("numbers the turns", () => {
     const { turns, end } = turnsByHand();
     turns.arrive(0);
@@ -111,6 +122,12 @@ describe("UtilizationMeter", () => {
     expect(meter.sample()).toBeCloseTo(0.3);
     time = { active: 130, idle: 70 };
     expect(meter.sample()).toBe(1);
+  });
+});
+
+describe("UtilizationMeter where the runtime tells nothing", () => {
+  it("says that it cannot be read, and not that the loop is idle", () => {
+    expect(new UtilizationMeter(() => ({ active: Number.NaN, idle: Number.NaN })).sample()).toBeNaN();
   });
 });
 

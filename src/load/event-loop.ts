@@ -1,6 +1,6 @@
 import { type IntervalHistogram, monitorEventLoopDelay, performance } from "node:perf_hooks";
 
-/** How long the event loop worked and slept since the process began, in milliseconds. */
+/** How long the event loop worked and slept since the process began, in milliseconds; NaN where nobody tells. */
 export interface LoopTime {
   readonly active: number;
   readonly idle: number;
@@ -15,12 +15,13 @@ export class UtilizationMeter {
     this.#last = read();
   }
 
-  /** The share since the last call; the last answer again when no time has passed. */
+  /** The share since the last call; the last answer again when no time has passed, NaN when it cannot be read. */
   sample(): number {
     const now = this.read();
     const active = now.active - this.#last.active;
     const passed = active + now.idle - this.#last.idle;
     this.#last = now;
+    if (Number.isNaN(passed)) return Number.NaN;
     // Before the loop runs for the first time both are 0.
     if (passed > 0) this.#share = Math.min(1, Math.max(0, active / passed));
     return this.#share;
@@ -73,9 +74,9 @@ export class RequestCosts {
  * nothing. They fake the time that a program sees, and the event loop is real beside them.
  */
 const eventLoopUtilization = performance.eventLoopUtilization?.bind(performance);
-const NOT_TOLD: LoopTime = Object.freeze({ active: 0, idle: 0 });
+const NOT_TOLD: LoopTime = Object.freeze({ active: Number.NaN, idle: Number.NaN });
 
-/** The loop's times as the runtime tells them; zeros, which say nothing, where it does not. */
+/** The loop's times as the runtime tells them; NaN where it does not, as Bun. */
 export function loopTime(): LoopTime {
   const told: LoopTime | undefined = eventLoopUtilization?.();
   return told ?? NOT_TOLD;
