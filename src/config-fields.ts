@@ -1,4 +1,4 @@
-import { inspect } from "node:util";
+import { inspect, types } from "node:util";
 import { ConfigError, type ConfigErrorCode } from "./errors.js";
 
 /** Bounds of a number field; both ends belong to the range. */
@@ -31,7 +31,7 @@ export class ConfigFields {
     options: unknown,
     known: readonly string[],
   ) {
-    if (options !== undefined && !isPlainObject(options)) {
+    if (options !== undefined && !isBag(options)) {
       throw new ConfigError({
         code: "CELLO_WRONG_TYPE",
         subject,
@@ -207,8 +207,14 @@ export function describe(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/**
+ * Whether a value can say something by the names of its properties. What has no such names says nothing, and
+ * all that somebody wanted by it would be off: a promise that nobody waited for, a `Map`, `Headers`, a date.
+ */
+export function isBag(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  if (Symbol.iterator in value || types.isDate(value)) return false;
+  return !("then" in value && typeof value.then === "function");
 }
 
 function isFunction<Fn>(value: unknown): value is Fn {

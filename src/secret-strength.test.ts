@@ -90,6 +90,9 @@ describe("a secret that is long and weak", () => {
     ["what jwt.io showed", "your-256-bit-secret-your-384-bit"],
     ["a sample of these pages", "a secret of more than thirty-two bytes"],
     ["a template", "please CHANGE_ME before you go live, my friend"],
+    ["a template in one word", "pleasechangemebeforeyougolivemyfriend"],
+    ["a template with its purpose", "my-app-replace_this-0815-with-something"],
+    ["a template for a key", "your_super_long_jwt_secretkey_of_2026"],
     ["another template", "<put your super secret key here, of 32 letters>"],
     ["the key of RFC 7515", "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"],
   ])("is refused when strict: %s", async (_, secret) => {
@@ -106,6 +109,18 @@ describe("a secret that is long and weak", () => {
     expect(await problemOf("a-string-secret-at-least-256-bits-long")).toContain(
       "is an example that everybody can read",
     );
+  });
+
+  it.each([
+    "feed your donkey with 77 pears and mangoes",
+    "hide your monkey behind the tall barrel 93",
+    "all your turkeys know your old whiskey, 1987",
+    "the secretary of your 12 secretariats is on leave",
+    "le changement de 1789 n'est pas encore fini",
+    "they change medals, and 44 merchants replace menus",
+    "exchange-me-at-dawn-for-seven-brass-buttons",
+  ])("is not a passphrase that only sounds like a template: %s", async (secret) => {
+    expect(await problemOf(secret)).toBeUndefined();
   });
 
   it.each<[string, (bytes: Buffer) => string | Buffer]>([

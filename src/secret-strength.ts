@@ -123,10 +123,17 @@ const PUBLISHED: ReadonlySet<string> = new Set([
   "aym1sysppbydfgzld3umj1qzkobwvmkoqq-estjqlr_t-1qs0gzh75aktmn3yj0ips4hcguutwjazzr1z9caow",
 ]);
 
-/** What stands in templates for a secret that is still to be put in. */
-const PLACEHOLDER = /change[-_ ]?(?:me|this)|replace[-_ ]?(?:me|this)|your[-_ ][-_ \w]*(?:secret|key|password)/i;
+/**
+ * What stands in templates for a secret that is still to be put in. Words that merely begin or end so
+ * ("exchange me", "your donkey", "changement") stand in good passphrases.
+ */
+const PLACEHOLDERS: readonly RegExp[] = [
+  /(?<!ex|inter)(?:change|replace)(?:me(?!nt)|this)/i,
+  /(?<!ex|inter)(?:change|replace)[-_ ](?:me|this)(?![a-z])/i,
+  /your[-_ ][-_ \w]*(?:secret(?!ar)|password|(?<!don|hoc|joc|mon|tur|whis)key(?!board|hole|stone))/i,
+];
 
 function isPublished(secret: Uint8Array): boolean {
   const text = Buffer.from(secret).toString("latin1").trim();
-  return PUBLISHED.has(text.toLowerCase()) || PLACEHOLDER.test(text);
+  return PUBLISHED.has(text.toLowerCase()) || PLACEHOLDERS.some((placeholder) => placeholder.test(text));
 }

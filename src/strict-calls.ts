@@ -1,4 +1,4 @@
-import { describe, suggestion } from "./config-fields.js";
+import { describe, isBag, suggestion } from "./config-fields.js";
 
 /** What a function takes, read from how a call of it is written. */
 interface Parameters {
@@ -139,7 +139,7 @@ function problemOf(call: string, { most, bags }: Parameters, given: ArrayLike<un
   for (const { at, names, isOneOfSeveral } of bags) {
     const bag = given[at];
     if (bag === undefined) continue;
-    if (typeof bag !== "object" || bag === null || Array.isArray(bag)) {
+    if (!isBag(bag)) {
       if (isOneOfSeveral) continue;
       return `${subjectOf(call)} takes its options as an object, got ${describe(bag)}; write ${writtenOf(call)}`;
     }

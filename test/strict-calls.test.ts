@@ -9,6 +9,7 @@ import {
   MemorySessionStore,
   RateLimitConfig,
   Security,
+  SecurityHeadersConfig,
   SessionConfig,
 } from "cello";
 import * as express from "cello/express";
@@ -239,6 +240,30 @@ describe("a call that would be understood by somebody else", () => {
       () => Reflect.apply(App.prototype.listen, new App(), [8000]),
       "takes its options as an object, got 8000",
     ],
+    [
+      "sign with claims that nobody waited for",
+      () => call("sign", Promise.resolve({ sub: "u1" })),
+      "got an object (Promise)",
+    ],
+    ["sign with a Map of claims", () => call("sign", new Map([["sub", "u1"]])), "got an object (Map)"],
+    ["sign with a date", () => call("sign", {}, new Date()), "takes its options as an object, got an object (Date)"],
+    ["sign with a Map of options", () => call("sign", {}, new Map([["expiration", 5]])), "got an object (Map)"],
+    [
+      "revokeAll with a Set of exceptions",
+      () => {
+        const app = new App().enableSession({ secret: randomBytes(32), store: new MemorySessionStore() });
+        return Reflect.apply(app.sessions.revokeAll, app.sessions, ["u1", new Set(["the one to keep"])]);
+      },
+      "got an object (Set)",
+    ],
+    [
+      "consume with a promise",
+      () => {
+        const { rateLimit } = new App().enableRateLimit({ requests: 5, window: 1 });
+        return Reflect.apply(rateLimit.consume, rateLimit, ["key", 1, Promise.resolve({ debt: true })]);
+      },
+      "is neither a name nor options",
+    ],
   ])("throws a TypeError that names the right one: %s", async (_name, work, message) => {
     const error = await failureOf(work);
     expect(error).toBeInstanceOf(TypeError);
@@ -264,6 +289,23 @@ describe("a call that would be understood by somebody else", () => {
     ["cello/fastify", async () => Fastify().register(fastify.cello, Object({}))],
   ])("is a ConfigError where middleware gets an option that does not exist: %s", async (_name, work) => {
     expect(await failureOf(work)).toBeInstanceOf(ConfigError);
+  });
+
+  it("does not hit options that are an instance of a class, with getters and methods", () => {
+    class Settings {
+      get expiration() {
+        return 5;
+      }
+      get hsts() {
+        return false;
+      }
+      reload() {}
+    }
+    const { iat, exp } = jwt.verify(jwt.sign({}, new Settings()));
+    expect(Number(exp) - Number(iat)).toBe(5);
+    for (const config of [new SecurityHeadersConfig(new Settings()), SecurityHeadersConfig.api(new Settings())]) {
+      expect(config.hsts).toBe(false);
+    }
   });
 
   it("does not hit arguments that are not given, nor what Fastify adds for its plugins", async () => {

@@ -164,7 +164,8 @@ export class SecurityHeadersConfig {
    */
   extend(overrides: SecurityHeadersOptions = {}): SecurityHeadersConfig {
     new ConfigFields(SUBJECT, overrides, FIELDS);
-    const given = Object.entries(overrides).filter(([, value]) => value !== undefined);
+    // By name, as the constructor reads them: an instance of a class may have them as getters.
+    const given = FIELDS.map((field) => [field, overrides[field]]).filter(([, value]) => value !== undefined);
     return new SecurityHeadersConfig({ ...this, ...Object.fromEntries(given) });
   }
 

@@ -1,5 +1,5 @@
 import { type InnerList, type Item, serializeDictionary, Token } from "structured-headers";
-import { type ConfigFields, describe } from "../config-fields.js";
+import { type ConfigFields, describe, isBag } from "../config-fields.js";
 import type { SecurityHeader } from "./security-header.js";
 
 /** Feature names, as they stand in the header, and who may use each: `"self"`, `"*"`, origins; `[]` means nobody. */
@@ -31,7 +31,7 @@ export const permissionsPolicy: SecurityHeader<{ readonly permissionsPolicy: Per
 export function readPermissionsPolicy(fields: ConfigFields): PermissionsPolicy | undefined {
   const given = fields.raw("permissionsPolicy");
   if (given === undefined || given === null) return undefined;
-  if (typeof given !== "object" || Array.isArray(given)) {
+  if (!isBag(given)) {
     refuse(fields, `must be a record of features, got ${describe(given)}`, "write { camera: [] }", "CELLO_WRONG_TYPE");
   }
   const policy: Record<string, readonly string[]> = {};

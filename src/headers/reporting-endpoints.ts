@@ -1,5 +1,5 @@
 import { serializeDictionary } from "structured-headers";
-import { type ConfigFields, describe, hasControlCharacter } from "../config-fields.js";
+import { type ConfigFields, describe, hasControlCharacter, isBag } from "../config-fields.js";
 import type { SecurityHeader } from "./security-header.js";
 
 /** Names of endpoints, which `reportTo` of a CSP uses, and their URLs. */
@@ -28,7 +28,7 @@ export const reportingEndpoints: SecurityHeader<{ readonly reportingEndpoints: R
 export function readReportingEndpoints(fields: ConfigFields): ReportingEndpoints | undefined {
   const given = fields.raw("reportingEndpoints");
   if (given === undefined || given === null) return undefined;
-  if (typeof given !== "object" || Array.isArray(given)) {
+  if (!isBag(given)) {
     fields.fail(
       "CELLO_WRONG_TYPE",
       "reportingEndpoints",

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, systemClock } from "../clock.js";
+import { describeKind, isBag } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import { EventHub, type TokenRejection } from "../events.js";
 import { headerProblem, type JwsHeader } from "../jws/header.js";
@@ -297,7 +298,9 @@ function accept<Claims>(outcome: JsonObject | TokenRejection): Claims {
 }
 
 function requireClaims(claims: unknown): JsonObject & RegisteredClaims {
-  if (!isJsonObject(claims)) throw new TypeError("Jwt.sign: claims must be an object");
+  if (!isBag(claims) || !isJsonObject(claims)) {
+    throw new TypeError(`Jwt.sign: claims must be an object, got ${describeKind(claims)}`);
+  }
   if (hasRegisteredTypes(claims)) return claims;
   throw new TypeError("Jwt.sign: exp, nbf and iat must be finite numbers, iss, sub, jti and aud strings");
 }

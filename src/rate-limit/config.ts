@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { ConfigFields, describe, describeKind } from "../config-fields.js";
+import { ConfigFields, describe, describeKind, isBag } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { HostRequest } from "../exchange.js";
 import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
@@ -291,7 +291,7 @@ export function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[]
 }
 
 function requireOptions(options: unknown): asserts options is object {
-  if (typeof options === "object" && options !== null && !Array.isArray(options)) return;
+  if (isBag(options)) return;
   throw new ConfigError({
     code: "CELLO_WRONG_TYPE",
     subject: SUBJECT,

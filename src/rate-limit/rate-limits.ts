@@ -1,4 +1,4 @@
-import { describe, describeKind } from "../config-fields.js";
+import { describe, describeKind, isBag } from "../config-fields.js";
 import { ConfigError } from "../errors.js";
 import type { LoadSnapshot } from "../load/snapshot.js";
 import type { GateState } from "../shedding/gate.js";
@@ -204,7 +204,7 @@ function requireKey(method: string, key: unknown): string {
 function readConsumeOptions(options: unknown): { readonly name: string | undefined; readonly debt: boolean } {
   if (typeof options === "string") return { name: options, debt: false };
   const mend = 'write consume(key, cost, "name") or consume(key, cost, { name, debt: true })';
-  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+  if (!isBag(options)) {
     throw new TypeError(`rateLimit.consume: ${describeKind(options)} is neither a name nor options; ${mend}`);
   }
   const { name, debt = false, ...unknown }: Record<string, unknown> = { ...options };
