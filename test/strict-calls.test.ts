@@ -217,6 +217,8 @@ describe("a call that would be understood by somebody else", () => {
       () => call("revoke", "id", new Date()),
       "expiresAt must be a number of seconds",
     ],
+    ["revoke with a time span", () => call("revoke", "id", 900), "is long past, nothing would be revoked"],
+    ["revoke as a list is gone through", () => call("revoke", "id", 0), "give seconds since 1970"],
     ["revokeAll with a token", () => call("revokeAll", token), "write revokeAll(jwt.verify(token).sub)"],
     ["useOnce with a token", () => call("useOnce", token), "the claims have no jti"],
     [

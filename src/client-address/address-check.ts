@@ -7,6 +7,8 @@ const NAMING_HEADERS: readonly string[] = ["x-forwarded-for", "forwarded", "x-re
 /** Requests that are looked at one by one; of the later ones, one of so many. */
 const FIRST_LOOKS = 1024;
 const LATER_LOOKS = 256;
+/** So many requests that name a client, all from peers outside `trustProxy`, and none from within: no accident. */
+const STRANGERS = 32;
 
 /** What is said once, at most, and never again. */
 type AddressWarning = "CELLO_UNTRUSTED_PROXY" | "CELLO_FORWARDED_NOT_READ" | "CELLO_NO_CLIENT_ADDRESS";
@@ -24,6 +26,8 @@ export class AddressCheck {
   readonly #isSettled: boolean;
   readonly #given = new Set<AddressWarning>();
   #looks = 0;
+  /** Requests that name a client and come from a peer outside `trustProxy`; `undefined` once a trusted one was met. */
+  #strangers: number | undefined = 0;
 
   /** @param trustProxy the option as it was given: `false` says that there is no proxy, whatever clients send */
   constructor(addresses: ClientAddressResolver, events: EventHub, trustProxy: unknown) {
@@ -38,12 +42,24 @@ export class AddressCheck {
     if (this.#looks > FIRST_LOOKS && this.#looks % LATER_LOOKS !== 0) return;
     const { peerAddress } = exchange;
     if (peerAddress === undefined) this.#warn("CELLO_NO_CLIENT_ADDRESS", NO_ADDRESS);
-    else if (this.#addresses.trustsSomebody) {
-      const isUnread = exchange.header("x-forwarded-for") === undefined && exchange.header("forwarded") !== undefined;
-      if (isUnread && this.#addresses.isTrusted(peerAddress)) this.#warn("CELLO_FORWARDED_NOT_READ", FORWARDED_ONLY);
-    } else if (!this.#isSettled && !this.#given.has("CELLO_UNTRUSTED_PROXY")) {
-      const header = NAMING_HEADERS.find((name) => exchange.header(name) !== undefined);
-      if (header !== undefined) this.#warn("CELLO_UNTRUSTED_PROXY", untrusted(header, exchange.clientIp));
+    else if (this.#addresses.isTrusted(peerAddress)) this.#lookAtProxy(exchange);
+    else if (!this.#isSettled && !this.#given.has("CELLO_UNTRUSTED_PROXY")) this.#lookAtStranger(exchange);
+  }
+
+  #lookAtProxy(exchange: Exchange): void {
+    this.#strangers = undefined;
+    const isUnread = exchange.header("x-forwarded-for") === undefined && exchange.header("forwarded") !== undefined;
+    if (isUnread) this.#warn("CELLO_FORWARDED_NOT_READ", FORWARDED_ONLY);
+  }
+
+  #lookAtStranger(exchange: Exchange): void {
+    const { trustsSomebody } = this.#addresses;
+    if (trustsSomebody && this.#strangers === undefined) return;
+    const header = NAMING_HEADERS.find((name) => exchange.header(name) !== undefined);
+    if (header === undefined) return;
+    if (!trustsSomebody) this.#warn("CELLO_UNTRUSTED_PROXY", untrusted(header, exchange.clientIp));
+    else if (this.#strangers !== undefined && ++this.#strangers >= STRANGERS) {
+      this.#warn("CELLO_UNTRUSTED_PROXY", anotherProxy(header, exchange.clientIp));
     }
   }
 
@@ -61,6 +77,13 @@ const NO_ADDRESS =
 const FORWARDED_ONLY =
   "a trusted proxy names the client in Forwarded (RFC 7239) only, which is not read, so all clients behind it share " +
   "one quota; let it send X-Forwarded-For";
+
+function anotherProxy(header: string, clientIp: string): string {
+  return (
+    `no request came from an address in trustProxy, and ${STRANGERS} with ${header} came from elsewhere, the last from ` +
+    `${clientIp}: if that is the proxy, all clients behind it share one quota; name it in trustProxy`
+  );
+}
 
 function untrusted(header: string, clientIp: string): string {
   return (

@@ -169,8 +169,8 @@ export class Jwt<Claims = JwtClaims> {
    * @returns a promise only with a store that is elsewhere. It is rejected with a
    *   `StoreUnavailableError` when the others could not be told: this process refuses the token all
    *   the same, and tells them when it can
-   * @throws TypeError when the claims have no `jti` (`sign(claims, { jti: true })` adds one), or for a token
-   *   instead of its claims, which nobody would ever look for
+   * @throws TypeError when the claims have no `jti` (`sign(claims, { jti: true })` adds one), for a token
+   *   instead of its claims, which nobody would ever look for, and for a time span instead of `expiresAt`
    */
   revoke(token: RegisteredClaims | string, expiresAt?: number): MaybePromise<void> {
     const { jti, exp }: RegisteredClaims = typeof token === "string" ? { jti: token } : Object(token);
@@ -180,6 +180,11 @@ export class Jwt<Claims = JwtClaims> {
     refuseRawToken("revoke", jti, "revoke(jwt.verify(token))");
     if (expiresAt !== undefined && !Number.isFinite(expiresAt)) {
       throw new TypeError("Jwt.revoke: expiresAt must be a number of seconds since 1970, as exp is");
+    }
+    if (expiresAt !== undefined && expiresAt < this.#clock.wallMs() / 2000) {
+      throw new TypeError(
+        `Jwt.revoke: expiresAt ${expiresAt} is long past, nothing would be revoked; give seconds since 1970, as exp is, and no time span`,
+      );
     }
     const expiry = expiresAt ?? exp;
     return this.#revocations.revoke(jti, expiry === undefined ? undefined : expiry + this.config.clockTolerance);

@@ -157,6 +157,39 @@ describe("while the store is down", () => {
   });
 });
 
+describe("figures that no header field can carry", () => {
+  it.each([
+    [
+      { remaining: 2.5, limit: 5.5 },
+      { remaining: 2, limit: 5 },
+    ],
+    [{ remaining: -3 }, { remaining: 0 }],
+    [{ remaining: 1e300 }, { remaining: 999_999_999_999_999 }],
+    [
+      { resetMs: -5, moreMs: -5000 },
+      { resetMs: 0, moreMs: 0 },
+    ],
+    [
+      { isAllowed: false, retryAfterMs: 1e300 },
+      { isAllowed: false, retryAfterMs: 999_999_999_999_999 },
+    ],
+  ])("are bounded: %j", (given, expected) => {
+    const answer = {
+      isAllowed: true,
+      limit: 5,
+      remaining: 3,
+      resetMs: 1000,
+      retryAfterMs: 0,
+      wasReduced: false,
+      ...given,
+    };
+    const store: RateLimitStore = { consume: () => answer, peek: () => answer, reset: () => {} };
+    const parts = { onError: "local", events: new EventHub(), clock: new TestClock() } as const;
+    const guarded = new GuardedStore(store, policy, parts);
+    expect(guarded.peek("key", 1)).toMatchObject({ ...expected, isAllowed: answer.isAllowed });
+  });
+});
+
 describe("what is given back", () => {
   it("goes to this process when it granted it, even when the store is back", () => {
     const { state, take, guarded, admitted } = setUp();

@@ -123,7 +123,7 @@ export class GuardedStore {
       if (!isDecision(answer)) return failed(new TypeError("the rate limit store's answer is no decision"));
       this.#health.answered();
       if (this.#standIn !== undefined) this.#forgetLocal();
-      return answer;
+      return inOrder(answer);
     };
     try {
       const answer = call();
@@ -167,6 +167,27 @@ export class GuardedStore {
 /** A store that does not know counts as that of one process. */
 function processesOf({ processes }: RateLimitStore): number {
   return processes !== undefined && processes > 1 ? Math.floor(processes) : 1;
+}
+
+/** The most that a header field can say (RFC 9651 section 3.3.1). */
+const MOST = 999_999_999_999_999;
+
+/** What a store answers as it can stand in header fields: a bucket of its own may count in fractions. */
+function inOrder(answer: RateLimitDecision): RateLimitDecision {
+  const { limit, remaining, resetMs, moreMs = resetMs, retryAfterMs } = answer;
+  const isWhole = Number.isInteger(limit) && Number.isInteger(remaining);
+  const least = Math.min(limit, remaining, resetMs, moreMs, retryAfterMs);
+  const most = Math.max(limit, remaining, resetMs, moreMs, retryAfterMs);
+  if (isWhole && least >= 0 && most <= MOST) return answer;
+  const bounded = (figure: number) => Math.min(MOST, Math.max(0, figure));
+  return {
+    ...answer,
+    limit: Math.floor(bounded(limit)),
+    remaining: Math.floor(bounded(remaining)),
+    resetMs: bounded(resetMs),
+    moreMs: bounded(moreMs),
+    retryAfterMs: bounded(retryAfterMs),
+  };
 }
 
 /** A user's store may be plain JavaScript: an answer that is no decision must not open the door. */

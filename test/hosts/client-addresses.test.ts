@@ -58,6 +58,17 @@ describe.each(Object.entries(hosts))("on %s", (_name, start) => {
     host = await start(limited());
   });
 
+  it("says once that all proxies are others than those that are trusted, unless one of these was met", async () => {
+    host = await start(limited({ trustProxy: ["10.0.0.0/8"] }));
+    const warnings = heard(host.security);
+    for (let sent = 0; sent < 31; sent++) await ask({ "x-forwarded-for": "203.0.113.9" });
+    await ask();
+    expect(warnings).toEqual([]);
+    for (let sent = 0; sent < 3; sent++) await ask({ "x-forwarded-for": "203.0.113.9" });
+    expect(warnings.map(({ code }) => code)).toEqual(["CELLO_UNTRUSTED_PROXY"]);
+    expect(warnings[0]?.message).toMatch(/no request came from an address in trustProxy.*127\.0\.0\.1.*name it/);
+  });
+
   it("says once that a trusted proxy names clients where nobody reads it", async () => {
     host = await start(limited({ trustProxy: "loopback" }));
     const warnings = heard(host.security);
