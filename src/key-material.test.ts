@@ -127,6 +127,41 @@ describe("a key in another dress", () => {
     }
   });
 
+  it.each(Object.entries(pairs))("is no secret in the middle of something else: %s", (name, { publicKey }) => {
+    const der = publicKey.export({ type: "spki", format: "der" });
+    const text = publicKey.export({ type: "spki", format: "pem" }).toString();
+    const base64 = der.toString("base64");
+    const around: Record<string, string> = {
+      "base64:": `base64:${base64}`,
+      "hex:": `hex:${der.toString("hex")}`,
+      "base64: of PEM": `base64:${Buffer.from(text).toString("base64")}`,
+      "a line of an environment file": `JWT_KEY="${base64}"`,
+      "a comma behind": `${base64},`,
+      "a comment before": `# the key\n${base64}`,
+      "a member of JSON": JSON.stringify({ publicKey: base64 }),
+      "slashes as PHP writes them": `"${base64.replaceAll("/", "\\/")}"`,
+      "a block of YAML": `|\n  ${base64.replace(/.{64}/g, "$&\n  ")}\n`,
+      "PEM without its first line": text.slice(text.indexOf("\n") + 1),
+      "a list of bytes": JSON.stringify([...der]),
+      "a Buffer in JSON": JSON.stringify(der),
+      "bytes of C": [...der].map((byte) => `0x${byte.toString(16).padStart(2, "0")}`).join(", "),
+      escapes: [...der].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join(""),
+    };
+    if (name !== "RSA-PSS") {
+      const jwk = JSON.stringify(publicKey.export({ format: "jwk" }));
+      const nested = { data: { keys: [publicKey.export({ format: "jwk" })] } };
+      around["a JWK deeper in JSON"] = JSON.stringify(nested);
+      around["JSON in JSON"] = JSON.stringify(jwk);
+      around["a JWK with a name before"] = `JWK=${jwk}`;
+      around["base64: of a JWK"] = `base64:${Buffer.from(jwk).toString("base64url")}`;
+    }
+    for (const [place, secret] of Object.entries(around)) {
+      const refusal = expect.objectContaining({ code: "CELLO_INVALID_VALUE", field: "secret" });
+      expect(() => new JwtConfig({ secret }), place).toThrow(refusal);
+      expect(() => new SessionConfig({ secret }), place).toThrow(refusal);
+    }
+  });
+
   it.each(forms)("is no secret as a KeyObject or an oct JWK either: %s", (_, form) => {
     const secrets = [createSecretKey(Buffer.from(form)), { kty: "oct", k: Buffer.from(form).toString("base64url") }];
     for (const secret of secrets) {

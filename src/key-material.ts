@@ -14,6 +14,22 @@ const KEY_IDENTIFIERS: readonly Buffer[] = [
   ...["6e", "6f", "70", "71"].map((arc) => Buffer.from(`300506032b65${arc}`, "hex")),
 ];
 
+/** What tells a key, wherever it stands in a longer text. */
+const MARKS: readonly Mark[] = [
+  ...KEY_IDENTIFIERS.map((identifier) => markOf("a key in DER", identifier)),
+  markOf("PEM text", Buffer.from("--BEGIN ")),
+  markOf("the text of a JWK", Buffer.from('"kty":"')),
+  markOf("the text of a JWK", Buffer.from('"kty": "')),
+];
+
+/** A few bytes as they read in the middle of base64, in hex, and as numbers. */
+interface Mark {
+  readonly what: string;
+  readonly base64: readonly string[];
+  readonly hex: string;
+  readonly numbers: string;
+}
+
 /** The names of SSH key types. In the wire format their length stands before them: RFC 4253 section 6.6. */
 const SSH_TYPE = /^(?:ssh-|ecdsa-|sk-|rsa-)/;
 const SSH_TEXT = /\b(?:ssh-(?:rsa|dss|ed25519|ed448)|ecdsa-sha2-\S+|sk-\S+@openssh\.com)\s+AAAA/;
@@ -27,7 +43,8 @@ const CURVES_BY_POINT_LENGTH: ReadonlyMap<number, string> = new Map([
 
 /**
  * What kind of key a text or bytes really are: PEM, DER, a JWK or a set of them, a certificate, an SSH
- * key; also in base64, base64url, hex, quotes or percent-encoding, and without PEM's armour.
+ * key; also in base64, base64url, hex, quotes or percent-encoding, without PEM's armour, and in the middle
+ * of something else.
  *
  * Public keys are known to everybody: used as a secret, one would let anybody sign who can read it (the
  * RS256 to HS256 confusion of RFC 8725 section 2.1). A private key is a secret, but of another kind:
@@ -46,7 +63,7 @@ function unwrap(bytes: Buffer, wrappings: number): string | undefined {
     const hidden = unwrap(inner, wrappings - 1);
     if (hidden !== undefined) return hidden;
   }
-  return undefined;
+  return markIn(bytes.toString("latin1"));
 }
 
 function keyInText(bytes: Buffer): string | undefined {
@@ -58,6 +75,35 @@ function keyInText(bytes: Buffer): string | undefined {
   if (text.startsWith("PuTTY-User-Key-File-")) return "an SSH key";
   if (/<(?:RSAKeyValue|Modulus)>/.test(text)) return "a key in XML";
   return keyInJson(text);
+}
+
+/**
+ * A key in a text that has more than the key: a line of an environment file, a member of a JSON object, a
+ * list of bytes, `base64:` in front, PEM that lost its first line.
+ */
+function markIn(text: string): string | undefined {
+  if (/\\*"kty\\*"\s*:\s*\\*"(?:RSA|EC|OKP|oct)/.test(text)) return "the text of a JWK";
+  const base64 = text
+    .replace(/\s|\\[nr]?/g, "")
+    .replaceAll("-", "+")
+    .replaceAll("_", "/");
+  const hex = text.toLowerCase().replace(/0x|[^0-9a-f]/g, "");
+  const numbers = text.replace(/\s/g, "");
+  const found = MARKS.find(
+    (mark) =>
+      mark.base64.some((part) => base64.includes(part)) || hex.includes(mark.hex) || numbers.includes(mark.numbers),
+  );
+  return found?.what;
+}
+
+function markOf(what: string, bytes: Buffer): Mark {
+  // What stands before them in base64 shifts them by none, one or two bytes.
+  const base64 = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64");
+    // Of the characters at both ends only those that hold bits of nothing else.
+    return text.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + bytes.length) * 8) / 6));
+  });
+  return { what, base64, hex: bytes.toString("hex"), numbers: bytes.join(",") };
 }
 
 function keyInJson(text: string): string | undefined {
