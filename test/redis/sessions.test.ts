@@ -9,7 +9,8 @@ import { openSessionApp, type SessionApp } from "./session-app.js";
 import type { SessionOrder } from "./session-process.js";
 
 const PROCESSES = 4;
-const WRITES = 10_000;
+/** Set `CELLO_LONG_TESTS` for more. */
+const WRITES = process.env.CELLO_LONG_TESTS === undefined ? 4000 : 20_000;
 const SESSIONS = 50;
 /** Processes start slowly on a machine that is busy. */
 const patience = { timeout: 120_000 } as const;
@@ -96,8 +97,8 @@ describe("sessions that many processes write at once", () => {
     }
     expect(lost).toEqual([]);
     expect(acknowledged).toBe(WRITES);
-    // Else they were no competitors, and nothing was tried.
-    expect(written.reduce((sum, { conflicts }) => sum + conflicts, 0)).toBeGreaterThan(WRITES / 10);
+    // Else they were no competitors, and nothing was tried. One save carries the writes of a process that wait for it.
+    expect(written.reduce((sum, { conflicts }) => sum + conflicts, 0)).toBeGreaterThan(WRITES / 50);
     expect(await parent.app.sessions.list("u1")).toHaveLength(SESSIONS);
   });
 });

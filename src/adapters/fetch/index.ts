@@ -76,7 +76,8 @@ function requireResponse(answer: Response | undefined): Response {
   if (typeof answer?.headers?.get !== "function" || answer.status === 0) {
     throw new TypeError("the handler behind secure() must answer with a Response");
   }
-  if (answer.bodyUsed) {
+  // Of an upgrade (101) nothing more is asked: it goes on as it is.
+  if (answer.status >= 200 && answer.bodyUsed) {
     throw new TypeError(
       "the handler behind secure() answered with a Response whose body was read; answer with a clone()",
     );
