@@ -137,8 +137,13 @@ export class RedisConnection {
     if (this.#isClosed) throw CLOSED;
     const node = this.#nodes.of(key);
     if (node.outage !== undefined) throw node.outage;
+    const write = () => {
+      // What waited until the nodes of a Cluster were known waits for the connection to its own node now.
+      const owner = this.#nodes.of(key);
+      return owner === node ? command(this.#client) : owner.ask(() => command(this.#client), isCollected);
+    };
     try {
-      return await node.ask(() => command(this.#client), isCollected);
+      return await node.ask(write, isCollected);
     } catch (error) {
       // The key may have moved meanwhile: it is the node that was asked last that has failed.
       this.#nodes.of(key).failed(error);
