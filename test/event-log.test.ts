@@ -10,7 +10,7 @@ function createApp(level: string): string[] {
   const lines: string[] = [];
   app = new App({ logger: { level, stream: { write: (line: string) => void lines.push(line) } } });
   app.enableJwt({ secret, exclude: ["/login"] });
-  app.enableSession({ secret });
+  app.enableSession({ secret: "another secret of more than thirty-two bytes" });
   app.enableRateLimit(RateLimitConfig.tokenBucket({ requests: 3, window: 60 }));
   app.get("/me", () => "me");
   app.post("/login", (request) => {

@@ -22,7 +22,10 @@ const sites: Readonly<Record<string, () => Promise<Site>>> = {
     const statuses: number[] = [];
     const app = new App();
     app.enableSecurityHeaders(securityHeaders);
-    app.addHook("onResponse", async (_request, reply) => void statuses.push(reply.statusCode));
+    app.addHook("onResponse", async (request, reply) => {
+      // A browser asks for an icon too.
+      if (request.url === "/") statuses.push(reply.statusCode);
+    });
     app.get("/", (request, reply) => {
       reply.header("ETag", '"1"').header("Cache-Control", "no-cache").type("text/html");
       return request.headers["if-none-match"] === '"1"' ? reply.code(304).send() : page(request.cspNonce);

@@ -66,9 +66,10 @@ describe("refusals that others answer first or look at", () => {
 
   it("shows all fields to who has put a writeHead of their own into Node", async () => {
     const original = ServerResponse.prototype.writeHead;
-    let seen: unknown;
+    const seen: string[] = [];
     const patched: typeof original = function (this: ServerResponse, ...rest: unknown[]) {
-      seen = rest.at(-1);
+      // Fields are set one by one for a writeHead that is not Node's own: it may know no lists.
+      seen.push(...Object.values(rest.at(-1) ?? {}).map(String), ...this.getHeaderNames());
       return Reflect.apply(original, this, rest);
     };
     ServerResponse.prototype.writeHead = patched;
@@ -79,7 +80,7 @@ describe("refusals that others answer first or look at", () => {
     } finally {
       ServerResponse.prototype.writeHead = original;
     }
-    expect(seen).toContain("X-Frame-Options");
+    expect(seen).toContain("x-frame-options");
   });
 });
 
