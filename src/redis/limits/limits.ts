@@ -23,7 +23,7 @@ export interface RedisRateLimitParts {
  *
  * Without leases the decisions are exact: a script decides and takes in one step, by the server's clock.
  * What is asked in one turn of the event loop goes out together. A key that is out is refused here until
- * it has room again.
+ * it has room again; once a second Redis is asked whether another process has reset it.
  *
  * With leases a process takes units in advance and decides by itself while they last. Units that are held
  * count as taken, so the sum over all processes never exceeds a limit; units that are held unused may be
@@ -103,8 +103,19 @@ export class RedisRateLimits implements RateLimitStore {
     const local = plan.locals.get(key);
     if (local !== undefined) {
       const nowMs = this.#clock.monotonicMs();
-      const refused = local.refusal?.answer(cost, inForce, nowMs);
-      if (refused !== undefined) return refused;
+      const { refusal } = local;
+      const refused = refusal?.answer(cost, inForce, nowMs);
+      if (refusal !== undefined && refused !== undefined) {
+        if (!refusal.takeQuestion(nowMs)) return refused;
+        return this.#ask(plan, key, cost, inForce).then(
+          (decision) => {
+            if (decision.isAllowed && local.refusal === refusal) local.refusal = undefined;
+            return decision;
+          },
+          // Nobody is set free by an outage.
+          () => refused,
+        );
+      }
       if (local.waiting !== undefined) return waitWith(local.waiting, cost, inForce);
       const taken = local.lease?.take(cost, nowMs);
       if (taken !== undefined) {

@@ -8,6 +8,8 @@ const MOST_KEYS = 10_000;
 const MOST_LOOKED_AT = 8;
 /** Milliseconds over which the use of a key is measured. */
 const METER_MS = 100;
+/** Milliseconds after which Redis is asked again about a key that is out: another process may have reset it. */
+const ASK_AGAIN_MS = 1000;
 /** The clock's times are doubles: after years, their differences are wrong by less. */
 const ROUNDING_MS = 1e-6;
 
@@ -19,6 +21,7 @@ export class Refusal {
   readonly #retryAtMs: number;
   readonly #resetAtMs: number;
   readonly #moreAtMs: number;
+  #askAgainAtMs: number;
 
   /**
    * @param sentMs when it was asked: the moment of the decision is not before
@@ -33,6 +36,14 @@ export class Refusal {
     this.#retryAtMs = sentMs + Math.max(leastMs, retryAfterMs);
     this.#resetAtMs = Math.max(this.#retryAtMs, sentMs + resetMs);
     this.#moreAtMs = sentMs + Math.max(leastMs, moreMs);
+    this.#askAgainAtMs = sentMs + ASK_AGAIN_MS;
+  }
+
+  /** Whether the one who comes now should ask, all the same, whether it still is so: one in a second. */
+  takeQuestion(nowMs: number): boolean {
+    if (nowMs < this.#askAgainAtMs) return false;
+    this.#askAgainAtMs = nowMs + ASK_AGAIN_MS;
+    return true;
   }
 
   /** Whether it still says something. */
