@@ -100,6 +100,28 @@ describe.each(Object.entries(kinds))("a session (%s)", (kind, make) => {
     expect(await client.request((session) => session.get("userId"))).toBe("u1");
   });
 
+  it.skipIf(kind === "sealed").each(["save", "regenerate"] as const)(
+    "leaves what was only read as a property to others who change it before %s",
+    async (method) => {
+      const client = start(make);
+      const cartOf = (session: object): string[] => Reflect.get(session, "cart");
+      await client.request((session) => session.set("cart", ["apple"]));
+      await client.request(async (session) => {
+        expect(cartOf(session)).toEqual(["apple"]);
+        await client.request((other) => cartOf(other).push("pear"));
+        session.set("seen", 1);
+        await session[method]();
+      });
+      expect(await client.request((session) => session.all())).toEqual({ cart: ["apple", "pear"], seen: 1 });
+      await client.request(async (session) => {
+        cartOf(session).push("plum");
+        await session[method]();
+        cartOf(session).push("fig");
+      });
+      expect(await client.request((session) => session.get("cart"))).toEqual(["apple", "pear", "plum", "fig"]);
+    },
+  );
+
   it("forgets its changes when it is loaded again", async () => {
     const client = start(make);
     await client.request((session) => session.set("cart", 1));

@@ -1,20 +1,27 @@
 import { copyAsJson, type JsonValue, plainData } from "./json.js";
 import type { SessionState } from "./state.js";
 
+interface LiveValue {
+  readonly object: object;
+  /** The object as JSON, when it was read, written or kept last. */
+  text: string;
+}
+
 /**
  * Values of a session that were read or written as its properties (`session.cart.push(apple)`), which
  * is how Express' sessions are used. They are the application's own objects, so what it changes in them is
  * found by comparing, and kept.
  */
 export class LiveValues {
-  readonly #values = new Map<string, object>();
+  readonly #values = new Map<string, LiveValue>();
 
   get(key: string): object | undefined {
-    return this.#values.get(key);
+    return this.#values.get(key)?.object;
   }
 
-  put(key: string, value: object): void {
-    this.#values.set(key, value);
+  /** @param json what the object is at this time */
+  put(key: string, object: object, json: JsonValue): void {
+    this.#values.set(key, { object, text: JSON.stringify(json) });
   }
 
   forget(key: string): void {
@@ -26,13 +33,18 @@ export class LiveValues {
   }
 
   /**
-   * Makes what was changed in the objects values of the session.
+   * Makes what was changed in the objects values of the session. What was only read is left alone: by now
+   * another request may have stored something else there.
    *
    * @throws TypeError when JSON cannot carry what was put into them, and SessionTooLargeError
    */
   keep(state: SessionState): void {
-    for (const [key, value] of this.#values) {
-      if (state.values.has(key)) state.values.set(key, asJson(key, value), () => state.keeper.checkSize(state));
+    for (const [key, live] of this.#values) {
+      const json = asJson(key, live.object);
+      const text = JSON.stringify(json);
+      if (text === live.text || !state.values.has(key)) continue;
+      state.values.set(key, json, () => state.keeper.checkSize(state));
+      live.text = text;
     }
   }
 }
@@ -45,7 +57,7 @@ export function readProperty(state: SessionState, key: string): unknown {
   if (typeof value !== "object" || value === null) return value;
   const copy: object = structuredClone(value);
   state.live ??= new LiveValues();
-  state.live.put(key, copy);
+  state.live.put(key, copy, value);
   return copy;
 }
 
@@ -56,10 +68,11 @@ export function writeProperty(state: SessionState, key: string, value: unknown):
     state.values.delete(key);
     return;
   }
-  state.values.set(key, asJson(key, value), () => state.keeper.checkSize(state));
+  const json = asJson(key, value);
+  state.values.set(key, json, () => state.keeper.checkSize(state));
   if (typeof value !== "object" || value === null) return;
   state.live ??= new LiveValues();
-  state.live.put(key, value);
+  state.live.put(key, value, json);
 }
 
 /** As Express' sessions keep it: dates as their text, members that are `undefined` not at all. What would be lost unheard throws. */
