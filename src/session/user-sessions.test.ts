@@ -90,6 +90,29 @@ describe.each([
     expect(await userOf(other)).toBe("u2");
   });
 
+  it.each([
+    ["while the same request gives it a new id", true, "u1"],
+    ["that another request moves while this one has it open", false, "u1"],
+    ["that another request moves and signs in while this one has it open", false, undefined],
+  ])("are ended all but one %s", async (_what, isSameRequest, userBefore) => {
+    const { server, users } = surroundings({}, wrap);
+    const client = new FakeClient(server);
+    await client.request((session) => session.set(userBefore === undefined ? "cart" : "userId", userBefore ?? 1));
+    const other = await logIn(server, "u1");
+    await client.request(async (session) => {
+      const { id } = session;
+      if (isSameRequest) await session.regenerate();
+      else {
+        await client.request(async (overtaking) => {
+          await overtaking.regenerate();
+          overtaking.set("userId", "u1");
+        });
+      }
+      expect(await users.revokeAll("u1", { except: isSameRequest ? session.id : id })).toBe(1);
+    });
+    expect([await userOf(client), await userOf(other)]).toEqual(["u1", undefined]);
+  });
+
   it("do not come back by a request that had them open", async () => {
     const { server, users } = surroundings({}, wrap);
     for (const change of ["set", "regenerate", "nothing"] as const) {

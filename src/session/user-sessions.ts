@@ -34,6 +34,8 @@ export interface RevokeAllOptions {
 /** Ids of sessions, in the cookie and in stores: 256 bits, base64url. */
 const ID_PATTERN = /^[\w-]{43}$/;
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
  * The sessions of users that are kept in a store: to show them, and to end them from elsewhere.
  *
@@ -103,7 +105,7 @@ export class UserSessions {
   async revokeAll(userId: string | number, { except }: RevokeAllOptions = {}): Promise<number> {
     const listed = await this.#listOf(userId);
     const known = new Set(listed.map(({ id }) => id));
-    const kept = except === undefined ? new Set<string>() : wherever([except, SignedIds.storeIdOf(except)], listed);
+    const kept = await this.#wherever(except, known);
     const ended = listed.filter(({ id, record }) => {
       // Where a session went to is listed too, as a rule: it is ended there, once.
       const isElsewhere = typeof record.successor === "string" && known.has(record.successor);
@@ -113,17 +115,35 @@ export class UserSessions {
     // A part at a time, so that a store elsewhere answers each within its deadline.
     for (let start = 0; start < ended.length; start += ENDED_AT_ONCE) {
       const part = ended.slice(start, start + ENDED_AT_ONCE);
-      const outcomes = await Promise.all(part.map(({ id, record }) => this.#end(id, record)));
+      const outcomes = await Promise.all(part.map(({ id, record }) => this.#end(id, record, kept)));
       count += outcomes.filter((wasThere) => wasThere).length;
     }
     return count;
   }
 
-  /** Ends a session wherever it is by now. @returns whether it was anywhere */
-  async #end(id: string, record: SessionRecord | undefined): Promise<boolean> {
-    if (record === undefined || record.successor === null) return false;
+  /** Ends a session wherever it is by now, unless it is kept there. @returns whether it was anywhere */
+  async #end(id: string, record: SessionRecord | undefined, kept: ReadonlySet<string> = NONE): Promise<boolean> {
+    if (record === undefined || record.successor === null || kept.has(id)) return false;
     if (record.successor === undefined) return endSession(this.#store, id, record, this.#clock.wallMs());
-    return this.#end(record.successor, await this.#store.load(record.successor));
+    return this.#end(record.successor, await this.#store.load(record.successor), kept);
+  }
+
+  /**
+   * The ids under which a session is and was, from the one on that was given. The store is asked, and after it
+   * has listed: of what moved before it was the user's, or is moving, the list says nothing.
+   *
+   * @param except the session's id, or the one that `list` gave
+   */
+  async #wherever(except: string | undefined, listed: ReadonlySet<string>): Promise<ReadonlySet<string>> {
+    if (except === undefined) return NONE;
+    // An id that `list` gave is what the store knows. Any other may open a session, and is not shown to it.
+    const ids = new Set([listed.has(except) ? except : SignedIds.storeIdOf(except)]);
+    // A set goes on with what is added meanwhile.
+    for (const id of ids) {
+      const successor = (await this.#store.load(id))?.successor;
+      if (typeof successor === "string") ids.add(successor);
+    }
+    return ids;
   }
 
   async #listOf(userId: string | number): Promise<readonly ListedSession[]> {
@@ -142,18 +162,6 @@ export class UserSessions {
 }
 
 strictMethods(UserSessions, { list: "userId", revoke: "id", revokeAll: "userId, { except }" });
-
-/** The ids under which sessions are that were there under these, as far as the list tells. */
-function wherever(ids: readonly string[], listed: readonly ListedSession[]): ReadonlySet<string> {
-  const moves = new Map(listed.map(({ id, record }) => [id, record.successor]));
-  const found = new Set(ids);
-  // A set goes on with what is added meanwhile.
-  for (const id of found) {
-    const successor = moves.get(id);
-    if (typeof successor === "string") found.add(successor);
-  }
-  return found;
-}
 
 function summaryOf({ id, record }: ListedSession): SessionSummary {
   return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };
