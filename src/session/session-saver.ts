@@ -20,7 +20,7 @@ export type SavedAs = "saved" | "followed" | "gone";
 interface Change {
   readonly state: SessionState;
   readonly times: SessionTimes;
-  /** Whether the request signs somebody in who was not signed in when it began. */
+  /** Whether the request signs somebody in who was not signed in when it began, or may do so. */
   readonly signsIn: boolean;
   readonly settle: (outcome: SavedAs) => void;
   readonly fail: (error: unknown) => void;
@@ -59,7 +59,9 @@ class Lane {
  * second puts its changes on top of what is there.
  *
  * Changes of a session that was moved meanwhile follow it to its new id, but for one: who signs in. The
- * request that moved it got the new id, and may be that of somebody who planted the old one.
+ * request that moved it got the new id, and may be that of somebody who planted the old one. Whoever asked
+ * for a new id of a session that is nobody's, and changed it then, is taken for one who signs in: under which
+ * key that stands is not always known.
  */
 export class SessionSaver {
   readonly #store: SafeSessionStore;
@@ -210,9 +212,11 @@ export class SessionSaver {
     return sizeOf(values.toJsonText(), flashes.toJsonText()) <= this.#maxBytes;
   }
 
-  #signsIn({ values }: SessionState): boolean {
+  #signsIn({ values, overtakenWith, contents }: SessionState): boolean {
     const user = userIdOf(values.get(this.#userKey));
-    return user !== undefined && user !== userIdOf(values.base.get(this.#userKey)?.value);
+    const before = userIdOf(values.base.get(this.#userKey)?.value);
+    if (user !== undefined && user !== before) return true;
+    return before === undefined && overtakenWith !== undefined && overtakenWith !== contents;
   }
 }
 

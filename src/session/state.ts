@@ -54,6 +54,8 @@ export class SessionState {
   isRegenerated = false;
   /** The new id that `regenerate` gave is saved. */
   isMoved = false;
+  /** What the session held when it asked for a new id and another request was quicker; `undefined`: none was. */
+  overtakenWith: string | undefined;
   isDestroyed = false;
   /** The head of the response is settled: what is changed now would be lost. */
   isCommitted = false;
@@ -93,6 +95,11 @@ export class SessionState {
   /** Whether the session must be written: it has something that was not there before. */
   get isChanged(): boolean {
     return (this.isRegenerated && !this.isMoved) || this.values.isChanged || this.flashes.isChanged;
+  }
+
+  /** All that it holds, as text to be compared. */
+  get contents(): string {
+    return `${this.values.toJsonText()}${this.flashes.toJsonText()}`;
   }
 
   get isEmpty(): boolean {

@@ -93,8 +93,8 @@ export class StoredSessions implements SessionKeeper {
    * Moves the record to a new id now. The changes of this request come with the commit, and those of
    * others that have the session open follow.
    *
-   * When another request was quicker to move it, this one has no new id, and its changes follow the other's.
-   * A session that another has ended does not come back: this request goes on with a new one, and keeps
+   * When another request was quicker to move it, this one has no new id, and its changes follow the other's,
+   * but for those that may sign somebody in: see `SessionSaver`. A session that another has ended does not come back: this request goes on with a new one, and keeps
    * of it what it has set itself.
    */
   regenerate(state: SessionState): Answer<void> {
@@ -113,7 +113,10 @@ export class StoredSessions implements SessionKeeper {
       renewed: (record) => ({ ...record, createdAt: now, userId: undefined, ...times }),
     };
     return andThen(moveSession(this.#store, move, this.#openedRecord(state), now, this.#contention), (outcome) => {
-      if (outcome === "overtaken") return;
+      if (outcome === "overtaken") {
+        state.overtakenWith ??= state.contents;
+        return;
+      }
       const record = outcome === "ended" ? undefined : outcome.record;
       rebase(state, record);
       state.renew(now, expiresAt, id);

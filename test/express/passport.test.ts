@@ -70,6 +70,10 @@ async function start(store: SessionStore | undefined): Promise<void> {
   app.get("/me", (request, response) => {
     response.json({ user: request.user ?? null, cart: request.session.get("cart") ?? null });
   });
+  app.get("/rotate", async (request, response) => {
+    await request.session.regenerate();
+    response.json({});
+  });
   app.get("/logout", (request, response, next) => {
     request.logout((error) => {
       if (error) next(error);
@@ -114,6 +118,28 @@ describe.each(Object.entries(kinds))("Passport on sessions (%s)", (kind, makeSto
     const { cookie: before } = { cookie };
     expect((await get("/login")).status).toBe(401);
     expect(cookie).not.toBe(kind === "sealed" ? before : "");
+  });
+});
+
+describe("Passport and somebody who planted the session", () => {
+  it("signs nobody in under the new id that the other got meanwhile", async () => {
+    const store = new NetworkStore();
+    await start(store);
+    await get("/id");
+    const planted = cookie;
+    const save = store.save.bind(store);
+    let taken: string | undefined;
+    // The victim has the session open and is about to move it: somebody else is quicker.
+    store.save = async (...given) => {
+      store.save = save;
+      taken = (await get("/rotate", planted)).setCookie?.split(";")[0];
+      return save(...given);
+    };
+    expect(await get("/login?user=ann", planted)).toMatchObject({ status: 503, setCookie: null });
+    expect(taken).toBeDefined();
+    for (const left of [planted, taken]) expect((await get("/me", left)).body.user).toBeNull();
+    expect(await get("/login?user=ann", planted)).toMatchObject({ status: 200, body: { user: { name: "ann" } } });
+    expect((await get("/me", taken)).body.user).toBeNull();
   });
 });
 
