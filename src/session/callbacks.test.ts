@@ -69,6 +69,14 @@ describe.each(Object.entries(kinds))("a session (%s)", (kind, make) => {
     expect(await client.request((session) => session.all())).toEqual({ cart: 1, userId: "u1" });
   });
 
+  it("tells how long its cookie lasts by the clock that sessions are counted by", async () => {
+    const client = start(make);
+    await client.request((session) => session.set("cart", 1));
+    client.server.clock.pass(60);
+    const { maxAge, originalMaxAge } = await client.request((session) => session.cookie);
+    expect([maxAge, originalMaxAge]).toEqual([86_340_000, 86_400_000]);
+  });
+
   it("is saved before the response when save is called, and what is changed after it as well", async () => {
     const client = start(make);
     await client.request(async (session) => {

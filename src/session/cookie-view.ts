@@ -14,9 +14,9 @@ export interface SessionCookieView {
  * A view of the cookie that throws when something is assigned to it: code for Express' sessions sets
  * `session.cookie.maxAge`, and must not believe that it did.
  */
-export function cookieView({ createdAt, expiresAt }: SessionState): SessionCookieView {
+export function cookieView({ createdAt, expiresAt, keeper }: SessionState): SessionCookieView {
   const view = {
-    maxAge: Math.max(0, expiresAt - Date.now()),
+    maxAge: Math.max(0, expiresAt - keeper.now()),
     originalMaxAge: expiresAt - createdAt,
     expires: new Date(expiresAt),
   };

@@ -74,6 +74,10 @@ export class SealedSessions implements SessionKeeper {
     return new SessionState(this, exchange, start, cameAtMs);
   }
 
+  now(): number {
+    return this.#clock.wallMs();
+  }
+
   createId(): string {
     return takeRandomBytes(ID_BYTES).toString("base64url");
   }

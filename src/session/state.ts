@@ -5,6 +5,8 @@ import type { SessionValues } from "./values.js";
 
 /** Where a session is kept: in its cookie, or in a store. */
 export interface SessionKeeper {
+  /** The time by the clock that its sessions are counted by, in milliseconds since 1970. */
+  now(): number;
   /** A new session id. */
   createId(): string;
   /**

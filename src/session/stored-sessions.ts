@@ -75,6 +75,10 @@ export class StoredSessions implements SessionKeeper {
     return this.#loadFirst(exchange, cameAtMs, ids, rejection);
   }
 
+  now(): number {
+    return this.#clock.wallMs();
+  }
+
   createId(): string {
     return SignedIds.create();
   }
