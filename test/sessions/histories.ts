@@ -7,7 +7,15 @@ import { SignedIds } from "../../src/session/signed-id.js";
 export interface RequestPlan {
   /** Which of the processes answers it. */
   readonly process: number;
-  readonly kind: "write" | "rotate" | "rotateAndWrite" | "signIn" | "destroy" | "revokeAll" | "revokeOthers";
+  readonly kind:
+    | "write"
+    | "rotate"
+    | "rotateAndWrite"
+    | "signIn"
+    | "destroy"
+    | "revokeAll"
+    | "revokeOthers"
+    | "rotateAndRevokeOthers";
   readonly pauses: number;
 }
 
@@ -30,6 +38,7 @@ export function historyPlans(processes: number): fc.Arbitrary<HistoryPlan> {
       "destroy",
       "revokeAll",
       "revokeOthers",
+      "rotateAndRevokeOthers",
     ),
     pauses: fc.nat(2),
   });
@@ -124,13 +133,13 @@ class History {
     const root = typeof known === "string" ? known : session.isNew ? `root of ${key}` : "";
     for (let pause = 0; pause < pauses; pause++) await this.#world.pause();
     const writes = kind === "write" || kind === "rotateAndWrite" || kind === "signIn";
-    if (kind === "rotate" || kind === "rotateAndWrite" || kind === "signIn") await session.regenerate();
+    if (kind.startsWith("rotate") || kind === "signIn") await session.regenerate();
     if (known === undefined && root !== "" && writes) session.set("root", root);
     if (writes) session.set(key, 1);
     if (kind === "signIn") session.set("userId", this.#world.userId);
     if (kind === "destroy") await session.destroy();
     if (kind === "revokeAll") await server.manager.users?.revokeAll(this.#world.userId);
-    if (kind === "revokeOthers") await server.manager.users?.revokeAll(this.#world.userId, { except: session.id });
+    if (isSparing(kind)) await server.manager.users?.revokeAll(this.#world.userId, { except: session.id });
     for (let pause = 0; pause < pauses; pause++) await this.#world.pause();
     return root;
   }
@@ -139,8 +148,8 @@ class History {
     if (kind === "write" || kind === "rotateAndWrite" || kind === "signIn") this.#writes.push({ ...deed, key });
     if (kind === "signIn") this.#signIns.push(deed);
     if (kind === "destroy") this.#ends.push(deed);
-    if (kind === "revokeAll" || kind === "revokeOthers") this.#revocations.push(deed);
-    if (kind === "revokeOthers") this.#spared.set(deed, deed.root);
+    if (kind === "revokeAll" || isSparing(kind)) this.#revocations.push(deed);
+    if (isSparing(kind)) this.#spared.set(deed, deed.root);
   }
 
   /** What must not be, now that all is over. */
@@ -200,4 +209,9 @@ class History {
     );
     return sessions.filter((session) => session !== undefined);
   }
+}
+
+/** Whether a request ends all sessions of the user but its own. */
+function isSparing(kind: RequestPlan["kind"]): boolean {
+  return kind === "revokeOthers" || kind === "rotateAndRevokeOthers";
 }
