@@ -212,11 +212,12 @@ export class SessionSaver {
     return sizeOf(values.toJsonText(), flashes.toJsonText()) <= this.#maxBytes;
   }
 
-  #signsIn({ values, overtakenWith, contents }: SessionState): boolean {
+  #signsIn(state: SessionState): boolean {
+    const { values, overtakenWith } = state;
     const user = userIdOf(values.get(this.#userKey));
     const before = userIdOf(values.base.get(this.#userKey)?.value);
     if (user !== undefined && user !== before) return true;
-    return before === undefined && overtakenWith !== undefined && overtakenWith !== contents;
+    return before === undefined && overtakenWith !== undefined && overtakenWith !== state.contents;
   }
 }
 
