@@ -350,10 +350,10 @@ function requestTimeoutOf({ requestTimeout, http, https }: AppOptions): number {
 }
 
 function createFastify(options: AppOptions, security: () => Security): FastifyInstance {
-  const { clock: _clock, ipv6Prefix: _ipv6Prefix, trustProxy, ...server } = options;
+  const { clock: _clock, ipv6Prefix: _ipv6Prefix, frameworkErrors: _own, trustProxy, ...server } = options;
   const defaults = {
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
-      answerUnroutable(security(), error, request, reply),
+      answerUnroutable(security(), error, request, reply, options.frameworkErrors),
     clientErrorHandler: (error: Error & { code?: string }, socket: Socket) =>
       answerParserError(security(), error, socket),
     // Requests that come while closing are answered by our hook, with the security headers.

@@ -17,7 +17,7 @@ import { leaveWithClient } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
 import { type CorsMiddleware, corsBehind, setCorsFields } from "./cors-behind.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
-import { addFields, attach, fieldsOf } from "./request-fields.js";
+import { addFields, attach, attachedTo, fieldsOf } from "./request-fields.js";
 
 export type { SecuredRequestFields } from "../../secured-request.js";
 export { isSecured, type SecuredIncomingMessage } from "./request-fields.js";
@@ -66,11 +66,17 @@ export const cello = strictFunction(
     const fields = fieldsOf(security, policy);
     const hasSessions = security.sessions !== undefined;
     return (request, response, next) => {
-      const passed = securedRequestOf(response);
+      const isHeadless = !hasHead(response);
+      const passed = isHeadless ? attachedTo(request) : securedRequestOf(response);
       if (passed !== undefined) {
         if (passed.security !== security) return next(anotherPolicy("cello"));
         const missing = fields.filter(([name]) => !(name in request));
         addFields(request, missing);
+        if (attachedTo(request) === undefined) attach(request, passed);
+        if (isHeadless) {
+          const refuse = (refusal: Refusal) => refuseWithoutHead(response, refusal, passed);
+          return settle(security.admitFurther(passed, addition), refuse, next);
+        }
         const cors = request.headers.origin === undefined ? undefined : corsBehind(request);
         const refuse = (refusal: Refusal) =>
           cors === undefined
@@ -86,7 +92,7 @@ export const cello = strictFunction(
       const secured = new SecuredRequest(security, policy, exchange);
       secured.isPathKnown = target !== undefined;
       attach(request, secured);
-      if (!hasHead(response)) return admitWithoutHead(security, secured, response, next);
+      if (isHeadless) return admitWithoutHead(security, secured, response, next);
       guardResponse(response, secured);
       leaveWithClient(request, secured);
       awaitBody(request, secured);

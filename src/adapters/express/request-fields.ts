@@ -85,6 +85,13 @@ export const isSecured = strictFunction(
   },
 );
 
+/** The way through the pipeline that a request is tied to, if it is. */
+export function attachedTo(
+  request: IncomingMessage & { [kSecured]?: SecuredRequest | undefined },
+): SecuredRequest | undefined {
+  return request[kSecured];
+}
+
 /** Ties a request to its way through the pipeline. */
 export function attach(request: SecuredIncomingMessage, secured: SecuredRequest): void {
   // Not enumerable: a log of the request's own fields must not lead to its token.

@@ -53,7 +53,7 @@ export function installSecurity(
     const security = readRouteSecurity(options, nameOf(options));
     if (installed === undefined) routes.push(route);
     else installed.compileRoute(security, placeOf(options));
-    addPreflightRoute(this, options);
+    whenCorsIsSet(options, () => addPreflightRoute(this, options));
   });
   fastify.addHook("onReady", async () => {
     const security = compile();
@@ -90,6 +90,24 @@ export function installSecurity(
     if (result === undefined) return done();
     if (!(result instanceof Promise)) return answer(reply, result);
     result.then((settled) => (settled === undefined ? done() : answer(reply, settled)), done);
+  });
+}
+
+/** Calls at once for a route that has its own CORS, and else when another hook sets it. */
+function whenCorsIsSet(options: RouteOptions, act: () => void): void {
+  let { cors } = options;
+  if (cors !== undefined) {
+    act();
+    return;
+  }
+  Object.defineProperty(options, "cors", {
+    configurable: true,
+    enumerable: true,
+    get: () => cors,
+    set: (given: RouteOptions["cors"]) => {
+      cors = given;
+      act();
+    },
   });
 }
 

@@ -89,15 +89,19 @@ function sendProblem(reply: FastifyReply, status: number, detail?: string): void
 /**
  * Requests that the router cannot read (a broken percent-encoding, a parameter too long) reach no
  * hook: this takes them through the pipeline all the same.
+ *
+ * @param answerOf the application's own answer, where it has one
  */
 export function answerUnroutable(
   security: Security,
   error: FastifyError,
   request: FastifyRequest,
   reply: FastifyReply,
+  answerOf: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined,
 ): void {
   const secured = secure(security, security.defaultRoute, request, reply);
-  const answer = () => sendProblem(reply, error.statusCode ?? 400);
+  const answer = () =>
+    answerOf === undefined ? sendProblem(reply, error.statusCode ?? 400) : answerOf(error, request, reply);
   const result = security.admit(secured);
   if (result === undefined) answer();
   else if (!(result instanceof Promise)) refuse(reply, result);

@@ -7,6 +7,9 @@ import type { Security } from "../../security.js";
 /** Within so many milliseconds a whole request must have come, its body included, unless the application says otherwise. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 60_000;
 
+/** Longer timers end at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** A server with the field that Node has for HTTP/1, also where it speaks HTTP/2 beside it. */
 type TimedServer = Pick<HttpServer, "requestTimeout" | "headersTimeout">;
 
@@ -25,7 +28,7 @@ export function boundRequestTime(server: object, timeoutMs: number, security: ()
   if (timeoutMs === 0 || !("updateSettings" in server) || !("on" in server) || typeof server.on !== "function") return;
   server.on("stream", (stream: ServerHttp2Stream) => {
     if (stream.endAfterHeaders) return;
-    const timer = setTimeout(() => endLateStream(stream, security()), timeoutMs).unref();
+    const timer = setTimeout(() => endLateStream(stream, security()), Math.min(timeoutMs, LONGEST_TIMER_MS)).unref();
     stream.once("close", () => clearTimeout(timer));
   });
 }

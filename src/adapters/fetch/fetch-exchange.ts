@@ -2,27 +2,42 @@ import type { ClientAddressResolver } from "../../client-address/client-address.
 import type { Exchange, HostRequest } from "../../exchange.js";
 import { isClientGone, type NodeRequest } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
+import { requireAddress } from "./peer-address.js";
 
 /** A request of the Fetch standard, as the pipeline sees it. */
 export class FetchExchange implements Exchange {
   readonly requestId = nextRequestId();
   readonly #raw: Request;
+  readonly #askPeer: () => unknown;
+  #isPeerAsked = false;
+  /** That of nobody, until it was told. */
+  #peerAddress: string | undefined = "";
   readonly #addresses: ClientAddressResolver;
   #clientIp: string | undefined = undefined;
   #request: HostRequest | undefined = undefined;
 
   /**
-   * @param peerAddress the address at the other end of the socket, when the runtime tells
+   * @param askPeer tells the address at the other end of the socket, when the runtime does; asked at first use,
+   *   where its error is one of the request
    * @param incoming the request of the Node server underneath, when there is one
    */
   constructor(
     raw: Request,
-    readonly peerAddress: string | undefined,
+    askPeer: () => unknown,
     addresses: ClientAddressResolver,
     readonly incoming: NodeRequest | undefined = undefined,
   ) {
     this.#raw = raw;
+    this.#askPeer = askPeer;
     this.#addresses = addresses;
+  }
+
+  get peerAddress(): string | undefined {
+    if (!this.#isPeerAsked) {
+      this.#isPeerAsked = true;
+      this.#peerAddress = requireAddress(this.#askPeer());
+    }
+    return this.#peerAddress;
   }
 
   get method(): string {

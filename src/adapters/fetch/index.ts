@@ -42,11 +42,11 @@ export const secure = strictFunction("secure(security, handler, options)", funct
 ) => Promise<Response> {
   const policy = security.compileRoute(readMiddlewareSecurity(options, "secure()", ["onError", "peerAddress"]));
   const { onError = errorResponse } = options;
+  const { peerAddress = (request: Request, ...host: HostArguments) => peerAddressOf(request, host) } = options;
   return async (request, ...host) => {
-    const peer =
-      options.peerAddress === undefined ? peerAddressOf(request, host) : options.peerAddress(request, ...host);
     const incoming = incomingOf(host);
-    const exchange = new FetchExchange(request, peer, security.clientAddresses, incoming);
+    const askPeer = () => peerAddress(request, ...host);
+    const exchange = new FetchExchange(request, askPeer, security.clientAddresses, incoming);
     const secured = new SecuredRequest(security, policy, exchange);
     leaveWithFetchClient(request, incoming, secured);
     const answer = async (): Promise<Response> => {

@@ -1,3 +1,5 @@
+import { describe } from "../../config-fields.js";
+
 /**
  * The address at the other end of the socket, as the runtimes tell it in the arguments behind the
  * request: Bun's server (`requestIP`), Deno's connection info (`remoteAddr`), and the Node server
@@ -24,6 +26,17 @@ export function peerAddressOf(request: Request, hostArguments: readonly unknown[
     }
   }
   return undefined;
+}
+
+/**
+ * What a `peerAddress` function gave; JavaScript callers hand over what a header says, `null` too.
+ *
+ * @throws TypeError when that is no address, but for example a promise of one
+ */
+export function requireAddress(given: unknown): string | undefined {
+  if (given === undefined || given === null) return undefined;
+  if (typeof given === "string") return given;
+  throw new TypeError(`peerAddress must return a string or undefined, got ${describe(given)}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -47,7 +47,8 @@ export const cello = strictFunction(
       }
       const { raw } = context.req;
       const incoming = incomingOf([context.env]);
-      const exchange = new FetchExchange(raw, peerAddress(raw, context.env), security.clientAddresses, incoming);
+      const askPeer = () => peerAddress(raw, context.env);
+      const exchange = new FetchExchange(raw, askPeer, security.clientAddresses, incoming);
       const secured = new SecuredRequest(security, policy, exchange);
       passes.set(context, secured);
       leaveWithFetchClient(raw, incoming, secured);

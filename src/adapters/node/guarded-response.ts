@@ -47,6 +47,19 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
   response.writeHead = writeSecuredHead;
   // Node's own goes past every `writeHead` that was put in its place.
   if (response.writeHeader !== undefined) response.writeHeader = writeHeadByItsOldName;
+  endWithUpgrade(response);
+}
+
+/**
+ * Nobody reads requests from a connection any more whose client asked for another protocol. Who answers instead
+ * of taking it over ends it: the client would keep it otherwise, and a server that closes would wait for that.
+ */
+function endWithUpgrade(response: GuardedResponse): void {
+  const { req } = response;
+  if (req === undefined || !("upgrade" in req) || req.upgrade !== true) return;
+  const { socket } = req;
+  response.shouldKeepAlive = false;
+  response.once("finish", () => socket.end(() => socket.destroy()));
 }
 
 /** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */
@@ -85,8 +98,8 @@ function writeSecuredHead<Response extends GuardedResponse>(
   const reason = hasReason ? reasonOrHeaders : undefined;
   const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
   if (isHttp2(this)) requireWritable(head);
-  // A second head is an error of the caller; Node says so.
-  const completed = this.headersSent ? head : complete(this, status, head, request);
+  // A second head is an error of the caller; Node says so. A status may be text, which Node reads as a number.
+  const completed = this.headersSent ? head : complete(this, Number(status), head, request);
   try {
     passOn(this, writeHead, status, reason, completed);
   } catch (error) {
