@@ -44,7 +44,15 @@ describe("RememberedTokens", () => {
     expect(tokens.size).toBe(2);
   });
 
-  it("tells tokens apart that differ only above the low byte of a character", () => {
-    expect(RememberedTokens.keyOf("A")).not.toBe(RememberedTokens.keyOf("\u0141"));
+  it("gives out nothing for another token with the same end, and keeps the newer of two", () => {
+    const tokens = new RememberedTokens<number>(5);
+    const end = "S".repeat(22);
+    tokens.set(`one.${end}`, 1);
+    expect(tokens.get(`two.${end}`)).toBeUndefined();
+    expect(tokens.get(`\u016fne.${end}`)).toBeUndefined();
+    tokens.delete(`two.${end}`);
+    expect(tokens.get(`one.${end}`)).toBe(1);
+    tokens.set(`two.${end}`, 2);
+    expect([tokens.get(`one.${end}`), tokens.get(`two.${end}`), tokens.size]).toEqual([undefined, 2, 1]);
   });
 });

@@ -3,7 +3,7 @@ import { SeenTokens } from "./seen-tokens.js";
 
 /** What the token said that was verified last. */
 interface Latest<Value> {
-  readonly key: string;
+  readonly token: string;
   readonly value: Value;
 }
 
@@ -12,7 +12,7 @@ interface Latest<Value> {
  *
  * Putting a token into a table of thousands costs as much as verifying it, most of it later, in the
  * garbage collector. A token that never comes again should not cost that, nor push out one that
- * does. All are told apart by their SHA-256 alone; fingerprints only say whether to look.
+ * does. Fingerprints only say whether to look: what is found is compared with the whole token.
  */
 export class VerifiedTokens<Value> {
   readonly #seen: SeenTokens;
@@ -28,28 +28,25 @@ export class VerifiedTokens<Value> {
 
   /** What a token said when it was verified, if it is still kept. */
   recall(token: string): Value | undefined {
-    // New and forged tokens end here, and are not even hashed.
+    // New and forged tokens end here.
     if (!this.#seen.has(token)) return undefined;
-    const key = RememberedTokens.keyOf(token);
-    const value = this.#remembered.get(key);
+    const value = this.#remembered.get(token);
     if (value !== undefined) return value;
-    if (this.#latest?.key !== key) return undefined;
-    this.#remembered.set(key, this.#latest.value);
+    if (this.#latest?.token !== token) return undefined;
+    this.#remembered.set(token, this.#latest.value);
     return this.#latest.value;
   }
 
   /** Keeps what a token says that has just been verified. Never called for a refused one. */
   keep(token: string, value: Value): void {
-    const key = RememberedTokens.keyOf(token);
-    this.#latest = { key, value };
-    if (!this.#seen.add(token)) this.#remembered.set(key, value);
+    this.#latest = { token, value };
+    if (!this.#seen.add(token)) this.#remembered.set(token, value);
   }
 
   /** Forgets a token that is refused now. */
   forget(token: string): void {
-    const key = RememberedTokens.keyOf(token);
-    this.#remembered.delete(key);
-    if (this.#latest?.key === key) this.#latest = undefined;
+    this.#remembered.delete(token);
+    if (this.#latest?.token === token) this.#latest = undefined;
   }
 
   clear(): void {
