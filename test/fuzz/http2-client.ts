@@ -66,7 +66,8 @@ async function playStream(
   });
   stream.on("data", (chunk) => chunks.push(chunk));
   stream.on("end", () => {
-    isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR;
+    // Of a session that this side has destroyed meanwhile, Node ends the streams as if they were whole.
+    isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && stream.session?.destroyed === false;
   });
   const closed = new Promise<true>((resolve) => stream.once("close", () => resolve(true)));
   const isClosed = await Promise.race([closed, delay(PATIENCE_MS, false, { ref: false })]);
