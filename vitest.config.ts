@@ -8,7 +8,7 @@ export default defineConfig({
     alias: [
       { find: /^cello$/, replacement: source("index.ts") },
       { find: /^cello\/(jws|metrics|redis|testing)$/, replacement: source("$1/index.ts") },
-      { find: /^cello\/(fastify|express|hono|fetch)$/, replacement: source("adapters/$1/index.ts") },
+      { find: /^cello\/(fastify|express|hono|fetch)$/, replacement: source("hosts/$1/index.ts") },
     ],
   },
   test: {

@@ -1,6 +1,6 @@
 // npm run lab:sampling: what it costs to watch the load of a process that has nothing else to do.
 import { setTimeout as sleep } from "node:timers/promises";
-import { LoadMonitor } from "../src/load/snapshot.js";
+import { LoadMonitor } from "../src/overload/load.js";
 
 const ROUNDS = 11;
 const ROUND_MS = 3000;

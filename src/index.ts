@@ -1,15 +1,13 @@
-export { App, type AppOptions } from "./app.js";
-export type { AppHandler, AppRequest, AppRoute, AppRouteOptions, AppTypes } from "./app-types.js";
-export { type Clock, systemClock } from "./clock.js";
-export { CorsConfig, type CorsOptions } from "./cors/config.js";
-export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
+export { App, type AppOptions } from "./app/app.js";
+export type { AppHandler, AppRequest, AppRoute, AppRouteOptions, AppTypes } from "./app/types.js";
+export { type Clock, systemClock } from "./core/clock.js";
 export {
   ConfigError,
   type ConfigErrorCode,
   type ConfigProblem,
   SessionTooLargeError,
   StoreUnavailableError,
-} from "./errors.js";
+} from "./core/errors.js";
 export {
   EventHub,
   type RequestEvent,
@@ -20,7 +18,9 @@ export {
   type StoreErrorCause,
   type StoreName,
   type TokenRejection,
-} from "./events.js";
+} from "./core/events.js";
+export { CorsConfig, type CorsOptions } from "./cors/config.js";
+export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 export { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
 export { CSP, type CspHashAlgorithm } from "./headers/csp/builder.js";
 export type { CspFinding, CspSeverity } from "./headers/csp/lint.js";
@@ -31,18 +31,18 @@ export { MemoryReplayStore, type ReplayStore } from "./jwt/replay.js";
 export { MemoryRevocationList, type RevocationList } from "./jwt/revocation.js";
 export { TokenError } from "./jwt/token-error.js";
 export type { TokenStore } from "./jwt/token-store.js";
-export type { AdaptiveRateLimitOptions, PlainRateLimitOptions, RateLimitOptions } from "./rate-limit/config.js";
-export { RateLimitConfig } from "./rate-limit/config.js";
-export { MemoryRateLimitStore } from "./rate-limit/memory-store.js";
-export type { RateLimitState } from "./rate-limit/step.js";
-export type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./rate-limit/store.js";
-export type { RouteSecurityOptions } from "./route-policy.js";
-export type { SecuredRequestFields as SecuredRequest } from "./secured-request.js";
-export { Security, type SecurityOptions } from "./security.js";
+export type { AdaptiveRateLimitOptions, PlainRateLimitOptions, RateLimitOptions } from "./limits/config.js";
+export { RateLimitConfig } from "./limits/config.js";
+export { MemoryRateLimitStore } from "./limits/memory/store.js";
+export type { RateLimitState } from "./limits/step.js";
+export type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./limits/store.js";
+export type { RequestPriority } from "./overload/priority.js";
+export type { SecuredRequestFields as SecuredRequest } from "./policy/passage.js";
+export type { RouteSecurityOptions } from "./policy/route.js";
+export { Security, type SecurityOptions } from "./policy/security.js";
 export { SessionConfig, type SessionOptions } from "./session/config.js";
 export type { JsonValue } from "./session/json.js";
 export { MemorySessionStore } from "./session/memory-store.js";
 export type { Session } from "./session/session.js";
 export type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./session/store.js";
 export type { RevokeAllOptions, SessionSummary, UserSessions } from "./session/user-sessions.js";
-export type { RequestPriority } from "./shedding/priority.js";

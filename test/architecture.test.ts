@@ -17,55 +17,19 @@ interface Layer {
   readonly reason: string;
 }
 
-const spineFiles = [
-  "errors.ts",
-  "config-fields.ts",
-  "clock.ts",
-  "events.ts",
-  "exchange.ts",
-  "problem.ts",
-  "path-patterns.ts",
-  "key-material.ts",
-  "secret-strength.ts",
-  "store-health.ts",
-  "strict-calls.ts",
-];
-const policyFiles = [
-  "security.ts",
-  "security-policy.ts",
-  "route-policy.ts",
-  "route-addition.ts",
-  "preflight-bound.ts",
-  "secured-request.ts",
-  "response-head.ts",
-  "preflight-bound.ts",
-  "shared-secret.ts",
-];
-const appFiles = ["app.ts", "app-types.ts"];
-const features = [
-  "jws",
-  "jwt",
-  "session",
-  "origins",
-  "csrf",
-  "cors",
-  "headers",
-  "rate-limit",
-  "shedding",
-  "load",
-  "client-address",
-];
+const features = ["jws", "jwt", "session", "origins", "csrf", "cors", "headers", "limits", "overload", "client"];
 
-const featureReason = "a feature stands alone on the spine, so that it can be read, tested and removed alone";
-const adapterReason =
-  "an adapter knows its host and the policy, and nothing of a feature (but the types of what it shows) or another host";
+const featureReason = "a feature stands alone on the core, so that it can be read, tested and removed alone";
+const hostReason =
+  "a host knows its framework and the policy, and nothing of a feature (but the types of what it shows) or another host";
 
 function feature(packages: readonly string[], ...below: string[]): Layer {
-  return { mayImport: ["spine", ...below], packages, reason: featureReason };
+  return { mayImport: ["core", ...below], packages, reason: featureReason };
 }
 
+/** A folder is a layer. The hosts are a layer each, on `hosts` itself: what all of them share. */
 const layers: Record<string, Layer> = {
-  spine: { mayImport: [], packages: [], reason: "everything rests on the spine, so it rests on nothing" },
+  core: { mayImport: [], packages: [], reason: "everything rests on the core, so it rests on nothing" },
   jws: feature([]),
   jwt: feature(["jose"], "jws"),
   session: feature([]),
@@ -73,70 +37,59 @@ const layers: Record<string, Layer> = {
   csrf: feature([], "origins"),
   cors: feature([], "origins"),
   headers: feature(["structured-headers", "csp_evaluator"]),
-  load: feature([]),
-  "client-address": feature(["ipaddr.js"]),
-  shedding: feature([], "load"),
-  "rate-limit": feature(["structured-headers"], "load", "client-address", "shedding"),
-  pipeline: {
-    mayImport: ["spine", "policy", ...features],
-    packages: [],
-    reason: "the pipeline is the order of the features' steps and knows no host",
-  },
+  client: feature(["ipaddr.js"]),
+  overload: feature([]),
+  limits: feature(["structured-headers"], "overload", "client"),
   policy: {
-    mayImport: ["spine", "pipeline", ...features],
+    mayImport: ["core", ...features],
     packages: [],
     reason: "the policy is compiled from the features and knows no host",
   },
-  // The files directly in adapters/: what all hosts share.
-  adapters: adapter([]),
-  "adapters/node": adapter([], "adapters"),
-  "adapters/fetch": adapter([], "adapters"),
-  "adapters/fastify": adapter(["fastify", "fastify-plugin"], "adapters", "adapters/node"),
-  "adapters/express": adapter(["express"], "adapters", "adapters/node"),
+  hosts: host([]),
+  "hosts/node": host([], "hosts"),
+  "hosts/fetch": host([], "hosts"),
+  "hosts/fastify": host(["fastify", "fastify-plugin"], "hosts", "hosts/node"),
+  "hosts/express": host(["express"], "hosts", "hosts/node"),
   // Hono is a Fetch host with names of its own.
-  "adapters/hono": adapter(["hono"], "adapters", "adapters/fetch"),
+  "hosts/hono": host(["hono"], "hosts", "hosts/fetch"),
   app: {
-    mayImport: ["spine", "pipeline", "policy", "adapters/fastify", ...features],
+    mayImport: ["core", "policy", "hosts/fastify", ...features],
     packages: ["fastify"],
     reason: "App is the thin face on Fastify",
   },
   cli: {
-    mayImport: ["spine", "jws", "jwt"],
+    mayImport: ["core", "jws", "jwt"],
     packages: ["commander", "jose"],
     reason: "the command makes keys and tokens",
   },
   redis: {
-    mayImport: ["spine", "session", "rate-limit", "jwt"],
+    mayImport: ["core", "session", "limits", "jwt"],
     packages: ["ioredis"],
     reason: "a store implements the features' store interfaces and knows nothing above them",
   },
   metrics: {
-    mayImport: ["spine", "policy"],
-    mayNameTypesOf: ["rate-limit", "load"],
+    mayImport: ["core", "policy"],
+    mayNameTypesOf: ["limits", "overload"],
     packages: ["@opentelemetry/api"],
     reason: "metrics look at the policy from above, through its events and its load, and nothing knows of them",
   },
   testing: {
-    mayImport: ["spine", "session", "rate-limit", "jwt"],
+    mayImport: ["core", "session", "limits", "jwt"],
     packages: [],
     reason: "tools for testing stores and clocks know the interfaces alone",
   },
 };
 
-function adapter(packages: readonly string[], ...shared: string[]): Layer {
-  const mayImport = ["spine", "pipeline", "policy", ...shared];
-  return { mayImport, mayNameTypesOf: features, packages, reason: adapterReason };
+function host(packages: readonly string[], ...shared: string[]): Layer {
+  const mayImport = ["core", "policy", ...shared];
+  return { mayImport, mayNameTypesOf: features, packages, reason: hostReason };
 }
 
-/** The layer of a file, by its path under src/; `undefined` for one that the table does not know. */
+/** The layer of a file, by its path under src/; `undefined` for one in a folder that the table does not know. */
 function layerOf(path: string): string | undefined {
-  if (spineFiles.includes(path)) return "spine";
-  if (policyFiles.includes(path)) return "policy";
-  if (appFiles.includes(path)) return "app";
-  if (path === "pipeline.ts" || path === "index.ts") return path.slice(0, -3);
-  const folders = path.split("/").slice(0, -1);
-  const name = folders.slice(0, folders[0] === "adapters" ? 2 : 1).join("/");
-  return Object.hasOwn(layers, name) ? name : undefined;
+  const [first, second, ...rest] = path.split("/");
+  const name = first === "hosts" && rest.length > 0 ? `${first}/${second}` : first;
+  return second !== undefined && name !== undefined && Object.hasOwn(layers, name) ? name : undefined;
 }
 
 /** One module that a file names. */
@@ -167,12 +120,12 @@ function importsOf(path: string, text: string): Import[] {
 
 /** What is wrong with the imports of one file: one line each. */
 function violations(path: string, text: string): string[] {
+  // What a user imports may come from anywhere.
+  if (path === "index.ts") return [];
   const from = layerOf(path);
   if (from === undefined) {
-    return [`${path}: belongs to no layer; put it into a folder of its feature, or name its layer in this test`];
+    return [`${path}: belongs to no layer; put it into a folder that is a layer, or add its folder to this test`];
   }
-  // What a user imports may come from anywhere.
-  if (from === "index") return [];
   const layer = layers[from];
   if (layer === undefined) throw new Error(`the table has no layer ${from}`);
   return importsOf(path, text).flatMap((found) => {
@@ -216,30 +169,31 @@ describe("the arrows between the parts of src/", () => {
   it.each([
     ["session/step.ts", 'import { x } from "../jwt/step.js";', "session may not import jwt"],
     ["session/step.ts", 'import type { X } from "../jwt/step.js";', "session may not import jwt"],
-    ["session/step.ts", 'export * from "../rate-limit/store.js";', "session may not import rate-limit"],
-    ["csrf/step.ts", 'export type { X } from "../security.js";', "csrf may not import policy"],
-    ["errors.ts", 'const x = await import("./jws/keys.js");', "spine may not import jws"],
-    ["clock.ts", 'let x: import("./headers/config.js").X;', "spine may not import headers"],
+    ["session/step.ts", 'export * from "../limits/store.js";', "session may not import limits"],
+    ["csrf/step.ts", 'export type { X } from "../policy/security.js";', "csrf may not import policy"],
+    ["core/errors.ts", 'const x = await import("../jws/keys.js");', "core may not import jws"],
+    ["core/clock.ts", 'let x: import("../headers/config.js").X;', "core may not import headers"],
     ["jws/sign.ts", 'import { x } from "../jwt/config.js";', "jws may not import jwt"],
-    ["load/cpu.ts", 'import { x } from "../rate-limit/config.js";', "load may not import rate-limit"],
-    ["pipeline.ts", 'import { x } from "./adapters/fastify/plugin.js";', "pipeline may not import adapters/fastify"],
-    ["adapters/hono/x.ts", 'import { x } from "../express/x.js";', "adapters/hono may not import adapters/express"],
-    ["adapters/hono/x.ts", 'import { x } from "../../session/seal.js";', "adapters/hono may not import session"],
+    ["overload/cpu.ts", 'import { x } from "../limits/config.js";', "overload may not import limits"],
+    ["policy/pipeline.ts", 'import { x } from "../hosts/fastify/plugin.js";', "policy may not import hosts/fastify"],
+    ["hosts/hono/x.ts", 'import { x } from "../express/x.js";', "hosts/hono may not import hosts/express"],
+    ["hosts/hono/x.ts", 'import { x } from "../../session/seal.js";', "hosts/hono may not import session"],
     ["headers/x.ts", 'import type { FastifyReply } from "fastify";', "headers may not import the package fastify"],
-    ["cli/main.ts", 'import { App } from "../app.js";', "cli may not import app"],
-    ["adapters/fetch/x.ts", 'export { x } from "../../jwt/bearer.js";', "adapters/fetch may not import jwt"],
-    ["adapters/node/x.ts", 'import { x } from "../fastify/x.js";', "adapters/node may not import adapters/fastify"],
-    ["rate-limit/x.ts", 'import { x } from "../redis/fleet.js";', "rate-limit may not import redis"],
+    ["cli/main.ts", 'import { App } from "../app/app.js";', "cli may not import app"],
+    ["hosts/fetch/x.ts", 'export { x } from "../../jwt/bearer.js";', "hosts/fetch may not import jwt"],
+    ["hosts/node/x.ts", 'import { x } from "../fastify/x.js";', "hosts/node may not import hosts/fastify"],
+    ["limits/x.ts", 'import { x } from "../redis/fleet.js";', "limits may not import redis"],
     ["session/x.ts", 'import { Redis } from "ioredis";', "session may not import the package ioredis"],
-    ["redis/x.ts", 'import { x } from "../app.js";', "redis may not import app"],
-    ["metrics/x.ts", 'import { x } from "../rate-limit/limiter.js";', "metrics may not import rate-limit"],
-    ["security.ts", 'import { x } from "./metrics/record.js";', "policy may not import metrics"],
+    ["redis/x.ts", 'import { x } from "../app/app.js";', "redis may not import app"],
+    ["metrics/x.ts", 'import { x } from "../limits/limiter.js";', "metrics may not import limits"],
+    ["policy/security.ts", 'import { x } from "../metrics/record.js";', "policy may not import metrics"],
     [
-      "load/x.ts",
+      "overload/x.ts",
       'import { metrics } from "@opentelemetry/api";',
-      "load may not import the package @opentelemetry/api",
+      "overload may not import the package @opentelemetry/api",
     ],
     ["misc.ts", "", "belongs to no layer"],
+    ["hosts/misc/x.ts", "", "belongs to no layer"],
     ["utils/text.ts", "", "belongs to no layer"],
   ])("refuses in %s: %s", (path, text, message) => {
     expect(violations(path, text)).toEqual([expect.stringContaining(message)]);
@@ -247,13 +201,13 @@ describe("the arrows between the parts of src/", () => {
 
   it.each([
     ["jwt/verify.ts", 'import { x } from "../jws/compact.js"; import { y } from "./config.js";'],
-    ["rate-limit/adaptive.ts", 'import { x } from "../load/load.js"; import "node:os";'],
-    ["adapters/express/x.ts", 'import { x } from "../node/exchange.js"; import type { R } from "express";'],
-    ["adapters/hono/x.ts", 'import type { Session } from "../../session/session.js"; import "../fetch/x.js";'],
-    ["app.ts", 'import { x } from "./adapters/fastify/plugin.js"; import "./jwt/config.js";'],
+    ["limits/limiter.ts", 'import { x } from "../overload/load.js"; import "node:os";'],
+    ["hosts/express/x.ts", 'import { x } from "../node/view.js"; import type { R } from "express";'],
+    ["hosts/hono/x.ts", 'import type { Session } from "../../session/session.js"; import "../fetch/x.js";'],
+    ["app/app.ts", 'import { x } from "../hosts/fastify/plugin.js"; import "../jwt/config.js";'],
     ["cli/main.ts", 'import { x } from "../jws/index.js"; import { Command } from "commander";'],
     ["redis/x.ts", 'import type { S } from "../session/store.js"; import { Redis } from "ioredis";'],
-    ["index.ts", 'export * from "./redis/redis-store.js"; export { x } from "./app.js";'],
+    ["index.ts", 'export * from "./redis/redis-store.js"; export { x } from "./app/app.js";'],
   ])("allows in %s: %s", (path, text) => {
     expect(violations(path, text)).toEqual([]);
   });

@@ -22,8 +22,8 @@ import * as redis from "cello/redis";
 import * as testing from "cello/testing";
 import Fastify from "fastify";
 import { describe, expect, it } from "vitest";
+import { callOf } from "../src/core/strict-calls.js";
 import * as main from "../src/index.js";
-import { callOf } from "../src/strict-calls.js";
 
 const entries: Readonly<Record<string, object>> = {
   ".": main,

@@ -30,7 +30,7 @@ const ALL: readonly ServerEntry[] = [
  * @throws Error naming a server that does not exist
  */
 export function selectServers(names: readonly string[] | undefined): readonly ServerEntry[] {
-  const hasNodeAdapter = existsSync(new URL("../../dist/adapters/express/index.js", import.meta.url));
+  const hasNodeAdapter = existsSync(new URL("../../dist/hosts/express/index.js", import.meta.url));
   const available = ALL.filter((server) => server.name !== "cello-node" || hasNodeAdapter);
   if (names === undefined) return available;
   for (const name of names) {

@@ -1,6 +1,6 @@
 // Cello on plain node:http, through its Connect-style adapter.
 import { createServer } from "node:http";
-import { cello } from "../../dist/adapters/express/index.js";
+import { cello } from "../../dist/hosts/express/index.js";
 import { RateLimitConfig, Security } from "../../dist/index.js";
 import { listening, NOBODY } from "./contract.mjs";
 

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/core/clock.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
 import { RevocationCopy } from "../../src/redis/revocation-copy.js";

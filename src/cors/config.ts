@@ -1,7 +1,7 @@
-import { ConfigFields, isHttpToken } from "../config-fields.js";
+import { ConfigFields, isHttpToken } from "../core/options.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
-import { strictConstruction } from "../strict-calls.js";
 
 /** Options of `CorsConfig`. */
 export interface CorsOptions {

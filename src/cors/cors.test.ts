@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
-import type { Exchange } from "../exchange.js";
+import { ConfigError } from "../core/errors.js";
+import type { RequestView } from "../core/request-view.js";
 import { CorsConfig, type CorsOptions } from "./config.js";
 import { Cors } from "./cors.js";
 
 const SPA = "https://spa.example";
 
-function exchange(headers: Record<string, string | undefined>): Exchange {
+function view(headers: Record<string, string | undefined>): RequestView {
   return {
     method: "OPTIONS",
     request: { method: "OPTIONS", url: "/", headers, clientIp: "192.0.2.1" },
@@ -46,7 +46,7 @@ function browserAllows(options: CorsOptions, wish: Wish, origin = SPA): boolean 
           .sort()
           .join(",");
   const request = { origin, "access-control-request-method": method, "access-control-request-headers": asked };
-  const answer = new Cors(new CorsConfig(options)).preflight(exchange(request));
+  const answer = new Cors(new CorsConfig(options)).preflight(view(request));
   expect(answer.status).toBe(204);
   const lines = new Map<string, string>();
   for (let index = 0; index < answer.headers.length; index += 2) {
@@ -125,7 +125,7 @@ describe("the answer to a preflight, to a browser", () => {
   it("repeats no asked-for header that is none", () => {
     for (const asked of ["x, y\r\nz", "a b", "x,,y", "(x)", "x".repeat(5000), "ü"]) {
       const headers = { origin: SPA, "access-control-request-method": "PUT", "access-control-request-headers": asked };
-      const answer = new Cors(new CorsConfig({ origins: [SPA] })).preflight(exchange(headers));
+      const answer = new Cors(new CorsConfig({ origins: [SPA] })).preflight(view(headers));
       expect(answer.headers).not.toContain("Access-Control-Allow-Headers");
     }
   });
@@ -133,7 +133,7 @@ describe("the answer to a preflight, to a browser", () => {
   it("lets public pages into a private network where that is allowed, and they ask", () => {
     const ask = (privateNetwork: boolean, asked: string | undefined) =>
       new Cors(new CorsConfig({ origins: [SPA], privateNetwork })).preflight(
-        exchange({
+        view({
           origin: SPA,
           "access-control-request-method": "GET",
           "access-control-request-private-network": asked,

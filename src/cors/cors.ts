@@ -1,7 +1,7 @@
-import { isHttpToken } from "../config-fields.js";
-import type { Exchange } from "../exchange.js";
+import { isHttpToken } from "../core/options.js";
+import type { Refusal } from "../core/problem.js";
+import type { RequestView } from "../core/request-view.js";
 import type { OriginList } from "../origins/origin-list.js";
-import type { Refusal } from "../problem.js";
 import { type CorsConfig, originsOf } from "./config.js";
 
 /** Answer headers that every page needs that meets a limit. */
@@ -71,15 +71,15 @@ export class Cors {
   }
 
   /** Answers a preflight: 204, with what the browser may send when the origin is allowed. */
-  preflight(exchange: Exchange): Refusal {
+  preflight(view: RequestView): Refusal {
     const headers = ["Vary", this.#preflightVary];
-    const origin = this.#allowed(exchange.header("origin"));
+    const origin = this.#allowed(view.header("origin"));
     if (origin !== undefined) {
       headers.push("Access-Control-Allow-Origin", origin);
       if (this.credentials) headers.push("Access-Control-Allow-Credentials", "true");
       for (const part of this.#preflightLines) headers.push(part);
-      if (this.#config.allowedHeaders === undefined) allowRequested(headers, exchange);
-      if (this.#config.privateNetwork && exchange.header("access-control-request-private-network") === "true") {
+      if (this.#config.allowedHeaders === undefined) allowRequested(headers, view);
+      if (this.#config.privateNetwork && view.header("access-control-request-private-network") === "true") {
         headers.push("Access-Control-Allow-Private-Network", "true");
       }
     }
@@ -104,8 +104,8 @@ export class Cors {
 }
 
 /** Repeats the asked-for headers, when they are a list of names. */
-function allowRequested(headers: string[], exchange: Exchange): void {
-  const requested = exchange.header("access-control-request-headers");
+function allowRequested(headers: string[], view: RequestView): void {
+  const requested = view.header("access-control-request-headers");
   if (requested === undefined || requested.length > MOST_REQUESTED) return;
   const names = requested.split(",").map((name) => name.trim());
   if (names.every(isHttpToken)) headers.push("Access-Control-Allow-Headers", names.join(", "));

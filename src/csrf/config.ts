@@ -1,7 +1,7 @@
-import { ConfigFields } from "../config-fields.js";
+import { ConfigFields } from "../core/options.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
-import { strictConstruction } from "../strict-calls.js";
 
 /** Options of `CsrfConfig`. */
 export interface CsrfOptions {

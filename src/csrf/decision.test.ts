@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
-import { EventHub, type SecurityEvents } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import { ConfigError } from "../core/errors.js";
+import { EventHub, type SecurityEvents } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import { CsrfConfig } from "./config.js";
 import { CsrfProtection } from "./decision.js";
 
@@ -29,7 +29,7 @@ const vectors: Vectors =
     ? { requests: [], trustedOriginConfig: [] }
     : JSON.parse(readFileSync(join(folder, "go-csrf", "csrf.json"), "utf8"));
 
-function exchange(method: string, host: string | undefined, headers: Record<string, string | undefined>): Exchange {
+function view(method: string, host: string | undefined, headers: Record<string, string | undefined>): RequestView {
   return {
     method,
     request: { method, url: "/", headers, clientIp: "192.0.2.1" },
@@ -58,7 +58,7 @@ describe.skipIf(folder === undefined)("the cases of Go's CrossOriginProtection",
     it.skipIf(isRouting)(`${row.group}: ${row.name}`, () => {
       const { csrf, events } = protection(row.trusted);
       const headers = { "sec-fetch-site": row.secFetchSite, origin: row.origin };
-      expect(csrf.allows(exchange(row.method, new URL(row.url).host, headers))).toBe(row.status === 200);
+      expect(csrf.allows(view(row.method, new URL(row.url).host, headers))).toBe(row.status === 200);
       expect(events.length).toBe(row.status === 200 ? 0 : 1);
     });
   }
@@ -74,21 +74,21 @@ describe.skipIf(folder === undefined)("the cases of Go's CrossOriginProtection",
 
 describe("CsrfProtection", () => {
   it("lets unsafe requests without both headers pass, which no browser sends", () => {
-    expect(protection().csrf.allows(exchange("DELETE", "app.example", {}))).toBe(true);
+    expect(protection().csrf.allows(view("DELETE", "app.example", {}))).toBe(true);
   });
 
   it("compares the host of the origin with its port and without regard to case", () => {
     const { csrf } = protection();
-    expect(csrf.allows(exchange("POST", "App.example:8080", { origin: "http://app.example:8080" }))).toBe(true);
-    expect(csrf.allows(exchange("POST", "app.example:8080", { origin: "http://app.example" }))).toBe(false);
-    expect(csrf.allows(exchange("POST", "app.example", { origin: "http://app.example.evil.example" }))).toBe(false);
-    expect(csrf.allows(exchange("POST", undefined, { origin: "http://app.example" }))).toBe(false);
-    expect(csrf.allows(exchange("POST", "", { origin: "http://" }))).toBe(false);
+    expect(csrf.allows(view("POST", "App.example:8080", { origin: "http://app.example:8080" }))).toBe(true);
+    expect(csrf.allows(view("POST", "app.example:8080", { origin: "http://app.example" }))).toBe(false);
+    expect(csrf.allows(view("POST", "app.example", { origin: "http://app.example.evil.example" }))).toBe(false);
+    expect(csrf.allows(view("POST", undefined, { origin: "http://app.example" }))).toBe(false);
+    expect(csrf.allows(view("POST", "", { origin: "http://" }))).toBe(false);
   });
 
   it("takes an origin and a host for the same when one of them names the port that the scheme has anyway", () => {
     const { csrf } = protection();
-    const allows = (origin: string, host: string) => csrf.allows(exchange("POST", host, { origin }));
+    const allows = (origin: string, host: string) => csrf.allows(view("POST", host, { origin }));
     expect(allows("https://app.example", "app.example:443")).toBe(true);
     expect(allows("https://app.example:443", "app.example")).toBe(true);
     expect(allows("http://app.example", "app.example:80")).toBe(true);
@@ -100,7 +100,7 @@ describe("CsrfProtection", () => {
 
   it("takes nothing else for the same", () => {
     const { csrf } = protection();
-    const allows = (origin: string, host: string) => csrf.allows(exchange("POST", host, { origin }));
+    const allows = (origin: string, host: string) => csrf.allows(view("POST", host, { origin }));
     expect(allows("https://app.example", "app.example:80")).toBe(false);
     expect(allows("http://app.example", "app.example:443")).toBe(false);
     expect(allows("https://app.example", "app.example:8443")).toBe(false);
@@ -116,7 +116,7 @@ describe("CsrfProtection", () => {
   it("takes the port that a proxy names beside the host", () => {
     const { csrf } = protection();
     const behind = (port: string, origin: string) =>
-      csrf.allows({ ...exchange("POST", "app.example", { origin }), forwardedPort: port });
+      csrf.allows({ ...view("POST", "app.example", { origin }), forwardedPort: port });
     expect(behind("8443", "https://app.example:8443")).toBe(true);
     expect(behind("443", "https://app.example")).toBe(true);
     // The inner of two proxies was asked on another port than the client asked on.
@@ -127,7 +127,7 @@ describe("CsrfProtection", () => {
 
   it("trusts the names below a name, of any depth, and not the name itself", () => {
     const { csrf } = protection(["https://*.example.com", "https://*.example.org:8443", "http://*.localhost:3000"]);
-    const allows = (origin: string) => csrf.allows(exchange("POST", "app.example", { origin }));
+    const allows = (origin: string) => csrf.allows(view("POST", "app.example", { origin }));
     expect(allows("https://a.example.com")).toBe(true);
     expect(allows("https://a.b.example.com")).toBe(true);
     expect(allows("https://A.example.com:443")).toBe(true);
@@ -158,7 +158,7 @@ describe("CsrfProtection", () => {
   it("refuses a handshake for another protocol from another site, though its method is safe", () => {
     const { csrf, events } = protection(["https://trusted.example"]);
     const allows = (headers: Record<string, string>) =>
-      csrf.allows(exchange("GET", "app.example", { upgrade: "websocket", ...headers }));
+      csrf.allows(view("GET", "app.example", { upgrade: "websocket", ...headers }));
     expect(allows({ origin: "https://evil.example" })).toBe(false);
     expect(allows({ origin: "null" })).toBe(false);
     expect(allows({ origin: "https://app.example", "sec-fetch-site": "cross-site" })).toBe(false);
@@ -170,26 +170,26 @@ describe("CsrfProtection", () => {
 
   it("believes Sec-Fetch-Site more than a matching origin", () => {
     const headers = { origin: "https://app.example", "sec-fetch-site": "cross-site" };
-    expect(protection().csrf.allows(exchange("POST", "app.example", headers))).toBe(false);
+    expect(protection().csrf.allows(view("POST", "app.example", headers))).toBe(false);
   });
 
   it("refuses values of Sec-Fetch-Site that it does not know, and a header that came twice", () => {
     const { csrf } = protection();
     for (const site of ["SAME-ORIGIN", "same-origin, cross-site", "x"]) {
-      expect(csrf.allows(exchange("POST", "app.example", { "sec-fetch-site": site }))).toBe(false);
+      expect(csrf.allows(view("POST", "app.example", { "sec-fetch-site": site }))).toBe(false);
     }
   });
 
   it("refuses unknown methods as unsafe", () => {
     const { csrf } = protection();
     for (const method of ["get", "PROPFIND", "TRACE", "CONNECT"]) {
-      expect(csrf.allows(exchange(method, "app.example", { "sec-fetch-site": "cross-site" }))).toBe(false);
+      expect(csrf.allows(view(method, "app.example", { "sec-fetch-site": "cross-site" }))).toBe(false);
     }
   });
 
   it("tells the event where the request came from", () => {
     const { csrf, events } = protection();
-    csrf.allows(exchange("POST", "app.example", { "sec-fetch-site": "cross-site", origin: "https://evil.example" }));
+    csrf.allows(view("POST", "app.example", { "sec-fetch-site": "cross-site", origin: "https://evil.example" }));
     expect(events).toEqual([
       {
         requestId: "request-1",

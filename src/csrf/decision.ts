@@ -1,8 +1,8 @@
-import type { EventHub } from "../events.js";
-import { type Exchange, requestEvent } from "../exchange.js";
+import type { EventHub } from "../core/events.js";
+import { type Refusal, refusal } from "../core/problem.js";
+import { type RequestView, requestEvent } from "../core/request-view.js";
 import { isOriginOf } from "../origins/origin.js";
 import type { OriginList } from "../origins/origin-list.js";
-import { type Refusal, refusal } from "../problem.js";
 import { type CsrfConfig, trustedOriginsOf } from "./config.js";
 
 /** Origins that another feature allows, and whether their requests may carry cookies. */
@@ -46,8 +46,8 @@ export class CsrfProtection {
   }
 
   /** Whether there is anything to check: safe methods pass, without a look at their cookies. */
-  concerns(exchange: Exchange): boolean {
-    return !isSafe(exchange.method) || exchange.header("upgrade") !== undefined;
+  concerns(view: RequestView): boolean {
+    return !isSafe(view.method) || view.header("upgrade") !== undefined;
   }
 
   /**
@@ -56,16 +56,16 @@ export class CsrfProtection {
    * @param carriesCookie whether it has a cookie that signs somebody in
    * @param shared the origins that CORS allows where the request goes
    */
-  allows(exchange: Exchange, carriesCookie = true, shared?: SharedOrigins | undefined): boolean {
-    if (!this.concerns(exchange)) return true;
+  allows(view: RequestView, carriesCookie = true, shared?: SharedOrigins | undefined): boolean {
+    if (!this.concerns(view)) return true;
     // An empty header says as little as none.
-    const site = exchange.header("sec-fetch-site") || undefined;
+    const site = view.header("sec-fetch-site") || undefined;
     if (site === "same-origin" || site === "none") return true;
-    const origin = exchange.header("origin") || undefined;
-    if (site === undefined && (origin === undefined || isOwn(origin, exchange))) return true;
+    const origin = view.header("origin") || undefined;
+    if (site === undefined && (origin === undefined || isOwn(origin, view))) return true;
     if (origin !== undefined && this.#trusts(origin, carriesCookie, shared)) return true;
     if (this.#events.has("csrf.rejected")) {
-      this.#events.emit("csrf.rejected", { ...requestEvent(exchange), origin, secFetchSite: site });
+      this.#events.emit("csrf.rejected", { ...requestEvent(view), origin, secFetchSite: site });
     }
     return false;
   }
@@ -88,7 +88,7 @@ function isSafe(method: string): boolean {
  * The scheme is not compared: behind a proxy the server does not surely know its own. A plain-HTTP page
  * of the same host passes here, which HSTS prevents; browsers that send `Sec-Fetch-Site` never get here.
  */
-function isOwn(origin: string, { host, forwardedPort }: Exchange): boolean {
+function isOwn(origin: string, { host, forwardedPort }: RequestView): boolean {
   if (isOriginOf(origin, host)) return true;
   // A proxy may name the host and the port that it was asked for apart from each other.
   const isBare = host !== undefined && forwardedPort !== undefined && !/:\d*$/.test(host);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "./compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./config.js";
 import { CSP } from "./csp/builder.js";

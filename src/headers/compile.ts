@@ -1,4 +1,4 @@
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import type { SecurityHeadersConfig } from "./config.js";
 import { NONCE_SLOT } from "./csp/sources.js";
 import type { SecurityHeader } from "./security-header.js";

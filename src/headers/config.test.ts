@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { SecurityHeadersConfig } from "./config.js";
 import { CSP } from "./csp/builder.js";
 

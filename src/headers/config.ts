@@ -1,5 +1,5 @@
-import { ConfigFields, describe, isHttpToken } from "../config-fields.js";
-import { strictConstruction, strictMethods, strictStatics } from "../strict-calls.js";
+import { ConfigFields, describe, isHttpToken } from "../core/options.js";
+import { strictConstruction, strictMethods, strictStatics } from "../core/strict-calls.js";
 import { CROSS_ORIGIN_EMBEDDER_POLICIES, type CrossOriginEmbedderPolicy } from "./cross-origin-embedder-policy.js";
 import { CROSS_ORIGIN_OPENER_POLICIES, type CrossOriginOpenerPolicy } from "./cross-origin-opener-policy.js";
 import { CROSS_ORIGIN_RESOURCE_POLICIES, type CrossOriginResourcePolicy } from "./cross-origin-resource-policy.js";

@@ -1,5 +1,5 @@
 import { type InnerList, type Item, serializeDictionary, Token } from "structured-headers";
-import { type ConfigFields, describe, isBag } from "../config-fields.js";
+import { type ConfigFields, describe, isBag } from "../core/options.js";
 import type { SecurityHeader } from "./security-header.js";
 
 /** Feature names, as they stand in the header, and who may use each: `"self"`, `"*"`, origins; `[]` means nobody. */

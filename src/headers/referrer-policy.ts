@@ -1,4 +1,4 @@
-import type { ConfigFields } from "../config-fields.js";
+import type { ConfigFields } from "../core/options.js";
 import type { SecurityHeader } from "./security-header.js";
 
 /** The policies of W3C Referrer Policy section 3. */

@@ -1,5 +1,5 @@
 import { serializeDictionary } from "structured-headers";
-import { type ConfigFields, describe, hasControlCharacter, isBag } from "../config-fields.js";
+import { type ConfigFields, describe, hasControlCharacter, isBag } from "../core/options.js";
 import type { SecurityHeader } from "./security-header.js";
 
 /** Names of endpoints, which `reportTo` of a CSP uses, and their URLs. */

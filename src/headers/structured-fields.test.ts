@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { parseDictionary, Token } from "structured-headers";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { compileSecurityHeaders } from "./compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./config.js";
 

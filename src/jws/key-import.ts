@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from "node:crypto";
-import { keyMaterialIn } from "../key-material.js";
+import { keyMaterialIn } from "../core/key-material.js";
 import type { Algorithm, HmacAlgorithm } from "./algorithms.js";
 import { decodeBase64url } from "./base64url.js";
 import { UnfitKeyError } from "./errors.js";

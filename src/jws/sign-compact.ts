@@ -1,4 +1,4 @@
-import { strictFunction } from "../strict-calls.js";
+import { strictFunction } from "../core/strict-calls.js";
 import { ALGORITHMS, isAlgorithmName } from "./algorithms.js";
 import { encodeBase64url } from "./base64url.js";
 import { JWS_REJECTION_MESSAGES, JwsError } from "./errors.js";

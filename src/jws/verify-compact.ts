@@ -1,5 +1,5 @@
 import { KeyObject } from "node:crypto";
-import { strictFunction } from "../strict-calls.js";
+import { strictFunction } from "../core/strict-calls.js";
 import { ALGORITHMS, type AlgorithmName, isAlgorithmName } from "./algorithms.js";
 import { JWS_REJECTION_MESSAGES, JwsError, UnfitKeyError } from "./errors.js";
 import type { JwsHeader } from "./header.js";

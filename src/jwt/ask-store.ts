@@ -1,5 +1,5 @@
-import { StoreUnavailableError } from "../errors.js";
-import type { StoreHealth } from "../store-health.js";
+import { StoreUnavailableError } from "../core/errors.js";
+import type { StoreHealth } from "../core/store-health.js";
 import type { MaybePromise } from "./revocation.js";
 
 /**

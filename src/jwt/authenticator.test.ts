@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { EventHub, type SecurityEvents } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import { EventHub, type SecurityEvents } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import { TokenAuthenticator, type VerifiedToken } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
@@ -8,7 +8,7 @@ import { MemoryRevocationList } from "./revocation.js";
 
 const NOW = 1_700_000_000;
 
-function exchangeOf(headers: Readonly<Record<string, string>>): Exchange {
+function exchangeOf(headers: Readonly<Record<string, string>>): RequestView {
   return {
     method: "GET",
     request: { method: "GET", url: "/a?b", headers: {}, clientIp: "192.0.2.1" },
@@ -181,13 +181,13 @@ describe("TokenAuthenticator", () => {
     const clock = { wallMs: () => NOW * 1000, monotonicMs: () => NOW * 1000 };
     const jwt = new Jwt({ secret: "s".repeat(32) }, { clock, revocations });
     const authenticator = new TokenAuthenticator(jwt, new EventHub());
-    const exchange = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
+    const view = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
     for (let count = 1; count <= 4; count++) {
-      accepted(authenticator.authenticate(exchange));
+      accepted(authenticator.authenticate(view));
       expect(isRevoked).toHaveBeenCalledTimes(count);
     }
     isRevoked.mockReturnValue(true);
-    expect(authenticator.authenticate(exchange)).toBe("revoked");
+    expect(authenticator.authenticate(view)).toBe("revoked");
   });
 
   it("passes no token while the shared list may be out of date, and remembers what it knows", () => {
@@ -195,15 +195,15 @@ describe("TokenAuthenticator", () => {
     const clock = { wallMs: () => NOW * 1000, monotonicMs: () => NOW * 1000 };
     const jwt = new Jwt({ secret: "s".repeat(32) }, { clock, revocations: list });
     const authenticator = new TokenAuthenticator(jwt, new EventHub());
-    const exchange = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
-    accepted(authenticator.authenticate(exchange));
-    const known = accepted(authenticator.authenticate(exchange));
+    const view = exchangeOf({ authorization: `Bearer ${jwt.sign({ sub: "u" })}` });
+    accepted(authenticator.authenticate(view));
+    const known = accepted(authenticator.authenticate(view));
     list.isCurrent = false;
-    expect(authenticator.authenticate(exchange)).toBe("revocations_unavailable");
+    expect(authenticator.authenticate(view)).toBe("revocations_unavailable");
     expect(authenticator.authenticate(exchangeOf({ authorization: "Bearer x.y.z" }))).toBe("revocations_unavailable");
     expect(authenticator.authenticate(exchangeOf({}))).toBe(undefined);
     list.isCurrent = true;
-    expect(accepted(authenticator.authenticate(exchange)).claims).toBe(known.claims);
+    expect(accepted(authenticator.authenticate(view)).claims).toBe(known.claims);
   });
 
   it("reads scopes and roles once for all requests with a token", () => {

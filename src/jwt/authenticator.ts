@@ -1,8 +1,8 @@
-import type { EventHub, TokenRejection } from "../events.js";
-import { type Exchange, requestEvent } from "../exchange.js";
+import type { EventHub, TokenRejection } from "../core/events.js";
+import type { Refusal } from "../core/problem.js";
+import { type RequestView, requestEvent } from "../core/request-view.js";
 import { deepFreeze, type JsonObject } from "../jws/json.js";
 import type { Verifier } from "../jws/verifier.js";
-import type { Refusal } from "../problem.js";
 import { BearerSource } from "./bearer.js";
 import { hasRegisteredTypes, type JwtClaims } from "./claims.js";
 import { type Jwt, tokenVerifierOf } from "./jwt.js";
@@ -108,24 +108,24 @@ export class TokenAuthenticator implements TokenRefusals {
    *
    * @returns a promise only when remote keys have to be fetched first, or the list of revoked tokens asked
    */
-  authenticate(exchange: Exchange): Authentication | Promise<Authentication> {
-    const presented = this.#source.read(exchange);
+  authenticate(view: RequestView): Authentication | Promise<Authentication> {
+    const presented = this.#source.read(view);
     if (presented === undefined) return undefined;
-    if (typeof presented !== "string") return this.#reject(exchange, presented.rejection);
+    if (typeof presented !== "string") return this.#reject(view, presented.rejection);
     const accepted = this.#recall(presented);
-    if (accepted === undefined) return this.#verify(exchange, presented);
+    if (accepted === undefined) return this.#verify(view, presented);
     const problem = this.#verifier.checkAgain(accepted.claims);
     if (problem === undefined) return new AcceptedToken(presented, accepted);
     const news = this.#verifier.newsFor(problem);
-    if (news !== undefined) return this.#verifyWithNews(exchange, presented, news);
+    if (news !== undefined) return this.#verifyWithNews(view, presented, news);
     // That says nothing of the token: it would have to be verified again when the list is back.
     if (problem !== "revocations_unavailable") this.#remembered?.forget(presented);
-    return this.#reject(exchange, problem);
+    return this.#reject(view, problem);
   }
 
   /** Whether the request carries the token's cookie, so that another site can forge it. */
-  carriesCookie(exchange: Exchange): boolean {
-    return this.#source.carriesCookie(exchange);
+  carriesCookie(view: RequestView): boolean {
+    return this.#source.carriesCookie(view);
   }
 
   /** The answer to a token without the scopes or roles of a route: 403. Made at start-up. */
@@ -142,25 +142,25 @@ export class TokenAuthenticator implements TokenRefusals {
     return undefined;
   }
 
-  #verify(exchange: Exchange, token: string): Authentication | Promise<Authentication> {
+  #verify(view: RequestView, token: string): Authentication | Promise<Authentication> {
     const outcome = this.#verifier.check(token);
     const news = this.#verifier.newsFor(outcome);
     // It is not remembered then: the next request does that.
-    if (news !== undefined) return this.#verifyWithNews(exchange, token, news);
+    if (news !== undefined) return this.#verifyWithNews(view, token, news);
     const accepted = accept(outcome);
-    if (typeof accepted === "string") return this.#reject(exchange, accepted);
+    if (typeof accepted === "string") return this.#reject(view, accepted);
     this.#remembered?.keep(token, accepted);
     return new AcceptedToken(token, accepted);
   }
 
-  async #verifyWithNews(exchange: Exchange, token: string, news: Promise<boolean>): Promise<Authentication> {
+  async #verifyWithNews(view: RequestView, token: string, news: Promise<boolean>): Promise<Authentication> {
     const accepted = accept(this.#verifier.check(token, await news));
-    return typeof accepted === "string" ? this.#reject(exchange, accepted) : new AcceptedToken(token, accepted);
+    return typeof accepted === "string" ? this.#reject(view, accepted) : new AcceptedToken(token, accepted);
   }
 
-  #reject(exchange: Exchange, reason: TokenRejection): TokenRejection {
+  #reject(view: RequestView, reason: TokenRejection): TokenRejection {
     if (this.#events.has("token.rejected")) {
-      this.#events.emit("token.rejected", { ...requestEvent(exchange), reason });
+      this.#events.emit("token.rejected", { ...requestEvent(view), reason });
     }
     return reason;
   }

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Exchange } from "../exchange.js";
+import type { RequestView } from "../core/request-view.js";
 import { BearerSource, type RefusedCredentials } from "./bearer.js";
 import { JwtConfig, type JwtOptions } from "./config.js";
 
 type Headers = Readonly<Record<string, string | readonly string[]>>;
 
-function exchangeOf(headers: Headers): Exchange {
+function exchangeOf(headers: Headers): RequestView {
   const values = (name: string) => [headers[name] ?? []].flat();
   return {
     method: "GET",

@@ -1,5 +1,5 @@
-import type { TokenRejection } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import type { TokenRejection } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import type { JwtConfig } from "./config.js";
 
 /** A request that carries a token in a way that is refused before the token is looked at. */
@@ -32,23 +32,23 @@ export class BearerSource {
   }
 
   /** The token; why the request is refused; or `undefined` when it has none. */
-  read(exchange: Exchange): string | RefusedCredentials | undefined {
-    const header = exchange.header(this.#headerName);
+  read(view: RequestView): string | RefusedCredentials | undefined {
+    const header = view.header(this.#headerName);
     if (header !== undefined) {
       // Two parties that each read another one of two tokens see two different users.
-      if (exchange.headerCount(this.#headerName) > 1) return DUPLICATE;
+      if (view.headerCount(this.#headerName) > 1) return DUPLICATE;
       const token = this.#afterScheme(header);
       if (token !== undefined) return token;
     }
     if (this.#cookieName === undefined) return undefined;
-    const cookies = exchange.header("cookie");
+    const cookies = view.header("cookie");
     return cookies === undefined ? undefined : this.#fromCookies(cookies, this.#cookieName);
   }
 
   /** Whether the request carries the token's cookie, which browsers send with requests of other sites too. */
-  carriesCookie(exchange: Exchange): boolean {
+  carriesCookie(view: RequestView): boolean {
     if (this.#cookieName === undefined) return false;
-    const cookies = exchange.header("cookie");
+    const cookies = view.header("cookie");
     return cookies !== undefined && this.#fromCookies(cookies, this.#cookieName) !== undefined;
   }
 

@@ -1,4 +1,4 @@
-import type { TokenRejection } from "../events.js";
+import type { TokenRejection } from "../core/events.js";
 import type { JsonObject } from "../jws/json.js";
 
 /** The registered claims of RFC 7519 section 4.1. Times are seconds since 1970. */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { inspect } from "node:util";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { JwtConfig, keysOf } from "./config.js";
 
 const secret = "Zq8#vT2m!xR5kW9pL3sY7cJ1bN6hF4dg";

@@ -1,12 +1,12 @@
 import { type InspectOptions, inspect } from "node:util";
-import { ConfigFields, isHttpToken } from "../config-fields.js";
+import { ConfigFields, isHttpToken } from "../core/options.js";
+import { type PathPatterns, readPathPatterns } from "../core/path-patterns.js";
+import { checkSecretStrength, refuseTwice, strictByDefault } from "../core/secret-strength.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName } from "../jws/algorithms.js";
 import { UnfitKeyError } from "../jws/errors.js";
 import type { KeyInput } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
-import { type PathPatterns, readPathPatterns } from "../path-patterns.js";
-import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
-import { strictConstruction } from "../strict-calls.js";
 import { readTokenStore, type TokenStore } from "./token-store.js";
 
 /** What to do while the shared list of revoked tokens may be out of date. */

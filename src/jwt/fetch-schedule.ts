@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.js";
+import type { Clock } from "../core/clock.js";
 
 /** The first wait after a failure; each further one is twice as long, up to the longest or the cool-down. */
 const FIRST_WAIT_MS = 1000;

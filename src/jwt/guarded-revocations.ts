@@ -1,5 +1,5 @@
-import type { EventHub } from "../events.js";
-import { StoreHealth } from "../store-health.js";
+import type { EventHub } from "../core/events.js";
+import { StoreHealth } from "../core/store-health.js";
 import { askStore } from "./ask-store.js";
 import type { RegisteredClaims } from "./claims.js";
 import type { OnStoreError } from "./config.js";

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import { type Clock, systemClock } from "../clock.js";
-import { describeKind, isBag } from "../config-fields.js";
-import { ConfigError } from "../errors.js";
-import { EventHub, type TokenRejection } from "../events.js";
+import { type Clock, systemClock } from "../core/clock.js";
+import { ConfigError } from "../core/errors.js";
+import { EventHub, type TokenRejection } from "../core/events.js";
+import { describeKind, isBag } from "../core/options.js";
+import { strictConstruction, strictMethods } from "../core/strict-calls.js";
 import { headerProblem, type JwsHeader } from "../jws/header.js";
 import { isJsonObject, type JsonObject, writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
 import { encodeHeader } from "../jws/sign-compact.js";
-import { strictConstruction, strictMethods } from "../strict-calls.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";

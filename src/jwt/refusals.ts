@@ -1,4 +1,4 @@
-import { type Refusal, refusal } from "../problem.js";
+import { type Refusal, refusal } from "../core/problem.js";
 import type { JwtConfig } from "./config.js";
 
 /** The answers to requests whose token is missing or refused, prepared at start-up. */

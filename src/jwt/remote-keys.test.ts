@@ -1,8 +1,8 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { EventHub } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import { EventHub } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import { signCompact } from "../jws/index.js";
 import { TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
@@ -80,7 +80,7 @@ async function outcome(jwt: Jwt, token: string): Promise<string> {
   }
 }
 
-function exchangeOf(token: string): Exchange {
+function exchangeOf(token: string): RequestView {
   return {
     method: "GET",
     request: { method: "GET", url: "/", headers: {}, clientIp: "192.0.2.1" },

@@ -1,6 +1,6 @@
 import type { JWK } from "jose";
-import type { Clock } from "../clock.js";
-import type { EventHub } from "../events.js";
+import type { Clock } from "../core/clock.js";
+import type { EventHub } from "../core/events.js";
 import { ALGORITHMS, type Algorithm } from "../jws/algorithms.js";
 import { UnfitKeyError } from "../jws/errors.js";
 import { publicPartOf } from "../jws/key-import.js";

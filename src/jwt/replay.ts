@@ -1,6 +1,6 @@
-import { type Clock, readClock } from "../clock.js";
-import { ConfigFields } from "../config-fields.js";
-import { strictConstruction } from "../strict-calls.js";
+import { type Clock, readClock } from "../core/clock.js";
+import { ConfigFields } from "../core/options.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import type { MaybePromise } from "./revocation.js";
 import { Sweep } from "./sweep.js";
 

@@ -1,7 +1,7 @@
-import { type Clock, readClock } from "../clock.js";
-import { ConfigFields } from "../config-fields.js";
-import type { StoreErrorCause } from "../events.js";
-import { strictConstruction } from "../strict-calls.js";
+import { type Clock, readClock } from "../core/clock.js";
+import type { StoreErrorCause } from "../core/events.js";
+import { ConfigFields } from "../core/options.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
 

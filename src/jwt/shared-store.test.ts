@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
-import { ConfigError, StoreUnavailableError } from "../errors.js";
-import { EventHub, type SecurityEvents } from "../events.js";
+import { ConfigError, StoreUnavailableError } from "../core/errors.js";
+import { EventHub, type SecurityEvents } from "../core/events.js";
 import { JwtConfig, type JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { MemoryReplayStore } from "./replay.js";

@@ -1,4 +1,4 @@
-import type { TokenRejection } from "../events.js";
+import type { TokenRejection } from "../core/events.js";
 
 const MESSAGES: Readonly<Record<TokenRejection, string>> = Object.freeze({
   malformed: "not a JWT: three parts of canonical base64url with a strict JSON header and payload",

@@ -1,4 +1,4 @@
-import { type ConfigFields, describeKind } from "../config-fields.js";
+import { type ConfigFields, describeKind } from "../core/options.js";
 import type { ReplayStore } from "./replay.js";
 import type { MaybePromise, RevocationList } from "./revocation.js";
 

@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.js";
-import type { TokenRejection } from "../events.js";
+import type { Clock } from "../core/clock.js";
+import type { TokenRejection } from "../core/events.js";
 import { type JsonObject, parseJsonObject } from "../jws/json.js";
 import { Verifier } from "../jws/verifier.js";
 import { ClaimRules, type RegisteredClaims } from "./claims.js";

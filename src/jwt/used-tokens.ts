@@ -1,6 +1,6 @@
-import { ConfigError } from "../errors.js";
-import type { EventHub } from "../events.js";
-import { StoreHealth } from "../store-health.js";
+import { ConfigError } from "../core/errors.js";
+import type { EventHub } from "../core/events.js";
+import { StoreHealth } from "../core/store-health.js";
 import { askStore } from "./ask-store.js";
 import type { RegisteredClaims } from "./claims.js";
 import type { ReplayStore } from "./replay.js";

@@ -1,5 +1,5 @@
 import type { Attributes } from "@opentelemetry/api";
-import type { EventHub, SecurityEventListener, SecurityEventName } from "../events.js";
+import type { EventHub, SecurityEventListener, SecurityEventName } from "../core/events.js";
 import type { Tally } from "./tally.js";
 
 /** A counter: its name, what it counts, and the event that it counts. */

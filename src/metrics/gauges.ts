@@ -1,5 +1,5 @@
 import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from "@opentelemetry/api";
-import type { AdaptiveLimitState, RateLimits } from "../rate-limit/rate-limits.js";
+import type { AdaptiveLimitState, RateLimits } from "../limits/limits.js";
 
 /** What a gauge shows of the whole process. */
 interface LoadGauge {

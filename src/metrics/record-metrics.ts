@@ -6,9 +6,9 @@ import {
   metrics,
   type ObservableCounter,
 } from "@opentelemetry/api";
-import { ConfigFields, describe } from "../config-fields.js";
-import { Security } from "../security.js";
-import { strictFunction } from "../strict-calls.js";
+import { ConfigFields, describe } from "../core/options.js";
+import { strictFunction } from "../core/strict-calls.js";
+import { Security } from "../policy/security.js";
 import { COUNTERS } from "./counters.js";
 import { LoadGauges } from "./gauges.js";
 import { StoreStates } from "./store-states.js";

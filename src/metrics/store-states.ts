@@ -1,5 +1,5 @@
 import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from "@opentelemetry/api";
-import type { EventHub, SecurityEvents } from "../events.js";
+import type { EventHub, SecurityEvents } from "../core/events.js";
 
 /** Whether each store answers, from the first time on that it did not. */
 export class StoreStates {

@@ -1,6 +1,6 @@
 import { createRequire } from "node:module";
 import type { getDomain } from "tldts";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 
 type FindDomain = typeof getDomain;
 

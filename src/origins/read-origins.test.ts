@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ConfigFields } from "../config-fields.js";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
+import { ConfigFields } from "../core/options.js";
 import { readOrigins } from "./read-origins.js";
 
 const read = (...texts: string[]) => readOrigins(new ConfigFields("TestConfig", {}, []), "origins", texts);

@@ -1,4 +1,4 @@
-import { type ConfigFields, misspelledField } from "../config-fields.js";
+import { type ConfigFields, misspelledField } from "../core/options.js";
 import { canonicalOrigin } from "./origin.js";
 import { OriginList } from "./origin-list.js";
 import { OriginPattern } from "./origin-pattern.js";

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, systemClock } from "../core/clock.js";
 import type { RedisConnection } from "./connection.js";
 import { defineScript } from "./script.js";
 

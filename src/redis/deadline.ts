@@ -1,4 +1,4 @@
-import { systemClock } from "../clock.js";
+import { systemClock } from "../core/clock.js";
 
 /** A timer that comes so many milliseconds late tells of this process and not of Redis. */
 const LATE_MS = 5;

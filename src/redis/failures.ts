@@ -1,4 +1,4 @@
-import type { StoreErrorCause } from "../events.js";
+import type { StoreErrorCause } from "../core/events.js";
 
 /** Redis was asked and did not answer in time. */
 export class RedisDeadlineError extends Error {

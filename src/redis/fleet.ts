@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, systemClock } from "../core/clock.js";
 import type { RedisConnection } from "./connection.js";
 import { defineScript } from "./script.js";
 

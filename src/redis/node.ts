@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { systemClock } from "../clock.js";
+import { systemClock } from "../core/clock.js";
 import { Deadline } from "./deadline.js";
 import {
   isOutage,

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { readRedisOptions } from "./options.js";
 import { RedisStore } from "./redis-store.js";
 

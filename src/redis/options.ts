@@ -1,5 +1,5 @@
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from "ioredis";
-import { ConfigFields, describeKind } from "../config-fields.js";
+import { ConfigFields, describeKind } from "../core/options.js";
 
 /** A client of ioredis, for one server or a Cluster. */
 export type RedisClient = Redis | Cluster;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Clock, systemClock } from "../clock.js";
+import { type Clock, systemClock } from "../core/clock.js";
 import type { ReplayStore } from "../jwt/replay.js";
 import type { RedisConnection } from "./connection.js";
 

@@ -1,4 +1,4 @@
-import type { Clock } from "../clock.js";
+import type { Clock } from "../core/clock.js";
 import { MemoryRevocationList } from "../jwt/revocation.js";
 import type { RevocationEntry } from "./revocation-answers.js";
 import { GRACE_MS } from "./revocation-scripts.js";

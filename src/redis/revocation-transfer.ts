@@ -59,7 +59,7 @@ export class RevocationTransfer {
   }
 
   /** Learns the whole list, and tells what is known here and missing there. */
-  async exchange(): Promise<void> {
+  async view(): Promise<void> {
     // Who knows nothing has nothing to tell.
     const seen = this.#copy.list.size === 0 ? undefined : new Set<string>();
     for (const kind of ["t", "s"] as const) {

@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from "../clock.js";
-import type { StoreErrorCause } from "../events.js";
+import { type Clock, systemClock } from "../core/clock.js";
+import type { StoreErrorCause } from "../core/events.js";
+import { causeOf } from "../core/store-health.js";
 import type { RegisteredClaims } from "../jwt/claims.js";
 import type { RevocationList } from "../jwt/revocation.js";
-import { causeOf } from "../store-health.js";
 import type { RedisConnection } from "./connection.js";
 import type { News, RevocationEntry } from "./revocation-answers.js";
 import { RECENT_MS, RevocationCopy } from "./revocation-copy.js";
@@ -267,7 +267,7 @@ export class RedisRevocations implements RevocationList {
     }
     // Requests are not to wait for that long.
     this.#failed("the shared list of revoked tokens is being loaded", undefined);
-    await this.#transfer.exchange();
+    await this.#transfer.view();
     // A Redis that was lost meanwhile has told a part. What was added meanwhile is in the log.
     const { epoch, isBehind } = await this.#transfer.ask(news.epoch, news.seq, 0);
     if (epoch !== news.epoch || isBehind) return true;
@@ -316,7 +316,7 @@ export class RedisRevocations implements RevocationList {
       setTimeout(resolve, Math.random() * COMPARE_WITHIN_MS).unref();
     });
     if (this.#isClosed) return;
-    await this.#transfer.exchange();
+    await this.#transfer.view();
     // Should Redis have been lost meanwhile, the next epoch is compared again.
     this.#comparedEpoch = epoch;
   }

@@ -1,5 +1,5 @@
+import { strictConstruction } from "../core/strict-calls.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "../session/store.js";
-import { strictConstruction } from "../strict-calls.js";
 import type { RedisStoreOptions } from "./options.js";
 import { RedisStore } from "./redis-store.js";
 

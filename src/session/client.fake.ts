@@ -1,6 +1,6 @@
-import type { Clock } from "../clock.js";
-import { EventHub, type SecurityEventName } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import type { Clock } from "../core/clock.js";
+import { EventHub, type SecurityEventName } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import { SessionConfig, type SessionOptions } from "./config.js";
 import { SessionManager } from "./manager.js";
 import type { Session } from "./session.js";
@@ -27,8 +27,8 @@ export class FakeClock implements Clock {
 /** For tests: a request of which only what sessions and CSRF look at is set. */
 export function fakeExchange(
   headers: Readonly<Record<string, string | undefined>>,
-  more: Partial<Pick<Exchange, "method" | "isSecure" | "clientIp" | "host">> = {},
-): Exchange {
+  more: Partial<Pick<RequestView, "method" | "isSecure" | "clientIp" | "host">> = {},
+): RequestView {
   const method = more.method ?? "GET";
   const clientIp = more.clientIp ?? "192.0.2.1";
   return {

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
-import { ConfigFields, describe, isHttpToken } from "../config-fields.js";
-import { keyMaterialIn } from "../key-material.js";
-import { checkSecretStrength, refuseTwice, strictByDefault } from "../secret-strength.js";
-import { strictConstruction } from "../strict-calls.js";
+import { keyMaterialIn } from "../core/key-material.js";
+import { ConfigFields, describe, isHttpToken } from "../core/options.js";
+import { checkSecretStrength, refuseTwice, strictByDefault } from "../core/secret-strength.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import { isSessionStore, missingStoreMethods, type SessionStore } from "./store.js";
 
 /** Key material for sessions: text (its UTF-8 bytes count) or bytes. */

@@ -1,5 +1,5 @@
-import { StoreUnavailableError } from "../errors.js";
-import type { EventHub } from "../events.js";
+import { StoreUnavailableError } from "../core/errors.js";
+import type { EventHub } from "../core/events.js";
 import type { Answer } from "./answer.js";
 
 /** Each attempt that fails means that another process was saved, so this is a number of simultaneous writers. */

@@ -1,7 +1,7 @@
-import type { Clock } from "../clock.js";
-import { StoreUnavailableError } from "../errors.js";
-import type { EventHub, SessionRejection } from "../events.js";
-import { type Exchange, requestEvent } from "../exchange.js";
+import type { Clock } from "../core/clock.js";
+import { StoreUnavailableError } from "../core/errors.js";
+import type { EventHub, SessionRejection } from "../core/events.js";
+import { type RequestView, requestEvent } from "../core/request-view.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
 import { findCookieValues, hasCookie } from "./cookie.js";
@@ -59,8 +59,8 @@ export class SessionManager {
   }
 
   /** Whether the request has a cookie of the session's name, valid or not. */
-  carriesCookie(exchange: Exchange): boolean {
-    const header = exchange.header("cookie");
+  carriesCookie(view: RequestView): boolean {
+    const header = view.header("cookie");
     return header !== undefined && hasCookie(header, this.#config.cookieName);
   }
 
@@ -71,19 +71,16 @@ export class SessionManager {
    * @returns a Promise only when the store is asynchronous and there is a cookie; it rejects with
    *   `StoreUnavailableError` when the store fails
    */
-  open(exchange: Exchange, cameAtMs: number = this.#clock.monotonicMs()): Answer<Session> {
-    const cookies = this.#cookiesOf(exchange);
-    if (cookies.length === 0) return this.#begin(exchange, cameAtMs);
-    return andThen<SessionState | SessionRejection, Session>(
-      this.#keeper.open(exchange, cookies, cameAtMs),
-      (opened) => {
-        if (opened instanceof SessionState) return new Session(opened, this.#events);
-        if (this.#events.has("session.rejected")) {
-          this.#events.emit("session.rejected", { ...requestEvent(exchange), reason: opened });
-        }
-        return this.#begin(exchange, cameAtMs);
-      },
-    );
+  open(view: RequestView, cameAtMs: number = this.#clock.monotonicMs()): Answer<Session> {
+    const cookies = this.#cookiesOf(view);
+    if (cookies.length === 0) return this.#begin(view, cameAtMs);
+    return andThen<SessionState | SessionRejection, Session>(this.#keeper.open(view, cookies, cameAtMs), (opened) => {
+      if (opened instanceof SessionState) return new Session(opened, this.#events);
+      if (this.#events.has("session.rejected")) {
+        this.#events.emit("session.rejected", { ...requestEvent(view), reason: opened });
+      }
+      return this.#begin(view, cameAtMs);
+    });
   }
 
   /**
@@ -99,7 +96,7 @@ export class SessionManager {
     state.isCommitted = true;
     if (state.failure !== undefined) throw state.failure;
     state.live?.keep(state);
-    if (state.isDestroyed && state.isNew && !this.carriesCookie(state.exchange)) return undefined;
+    if (state.isDestroyed && state.isNew && !this.carriesCookie(state.view)) return undefined;
     if (this.#countsActivity && !isRefused) state.isActive = !state.isNew;
     if (state.isActive && !state.isUsed) return this.#recordActivity(state);
     return andThen(this.#keeper.commit(state), (written) => {
@@ -115,13 +112,13 @@ export class SessionManager {
    *
    * @returns the `Set-Cookie` value to send, as {@link commit}; never fails
    */
-  noteActivity(exchange: Exchange, cameAtMs: number): Answer<string | undefined> {
+  noteActivity(view: RequestView, cameAtMs: number): Answer<string | undefined> {
     if (!this.#countsActivity) return undefined;
-    const cookies = this.#cookiesOf(exchange);
+    const cookies = this.#cookiesOf(view);
     if (cookies.length === 0) return undefined;
     return forgiving(() =>
       andThen<SessionState | SessionRejection, string | undefined>(
-        this.#keeper.open(exchange, cookies, cameAtMs),
+        this.#keeper.open(view, cookies, cameAtMs),
         (opened) => {
           if (!(opened instanceof SessionState)) return undefined;
           opened.isActive = true;
@@ -136,8 +133,8 @@ export class SessionManager {
     return forgiving(() => this.#keeper.commit(state));
   }
 
-  #cookiesOf(exchange: Exchange): readonly string[] {
-    const header = exchange.header("cookie");
+  #cookiesOf(view: RequestView): readonly string[] {
+    const header = view.header("cookie");
     return header === undefined ? [] : findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
   }
 
@@ -151,7 +148,7 @@ export class SessionManager {
     await this.#config.store?.close?.();
   }
 
-  #begin(exchange: Exchange, cameAtMs: number): Session {
+  #begin(view: RequestView, cameAtMs: number): Session {
     const now = this.#clock.wallMs();
     const start = {
       id: undefined,
@@ -162,18 +159,18 @@ export class SessionManager {
       values: new SessionValues(),
       flashes: new SessionValues(),
     };
-    return new Session(new SessionState(this.#keeper, exchange, start, cameAtMs), this.#events);
+    return new Session(new SessionState(this.#keeper, view, start, cameAtMs), this.#events);
   }
 
   /** Says once what browsers will do to the cookie, or what its thief can. */
-  #warnOf(exchange: Exchange): void {
+  #warnOf(view: RequestView): void {
     const { secure, isSecureForgotten } = this.#config;
-    if (secure === true && !exchange.isSecure && !isLoopback(exchange.clientIp)) {
+    if (secure === true && !view.isSecure && !isLoopback(view.clientIp)) {
       this.#warn(
         "CELLO_SECURE_COOKIE_OVER_HTTP",
         "the session cookie is secure and the request came over plain HTTP, so the browser drops it; serve HTTPS, or name your proxy in trustProxy",
       );
-    } else if (isSecureForgotten && exchange.isSecure) {
+    } else if (isSecureForgotten && view.isSecure) {
       this.#warn(
         "CELLO_INSECURE_COOKIE_OVER_HTTPS",
         'the request came over HTTPS and the session cookie is not secure, so browsers send it over plain HTTP too, where it can be read; set SessionConfig.secure to true, to "auto", or to false if that is meant',
@@ -187,14 +184,14 @@ export class SessionManager {
   }
 
   #report(state: SessionState): void {
-    const { exchange } = state;
-    if (!this.#hasWarned) this.#warnOf(exchange);
+    const { view } = state;
+    if (!this.#hasWarned) this.#warnOf(view);
     if (state.isDestroyed) return;
     if (state.isNew && this.#events.has("session.created")) {
-      this.#events.emit("session.created", requestEvent(exchange));
+      this.#events.emit("session.created", requestEvent(view));
     }
     if (state.isRegenerated && this.#events.has("session.regenerated")) {
-      this.#events.emit("session.regenerated", requestEvent(exchange));
+      this.#events.emit("session.regenerated", requestEvent(view));
     }
   }
 }

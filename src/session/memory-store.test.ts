@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../errors.js";
+import { ConfigError } from "../core/errors.js";
 import { FakeClock } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { SessionRecord } from "./store.js";

@@ -1,6 +1,6 @@
-import { type Clock, readClock } from "../clock.js";
-import { ConfigFields } from "../config-fields.js";
-import { strictConstruction } from "../strict-calls.js";
+import { type Clock, readClock } from "../core/clock.js";
+import { ConfigFields } from "../core/options.js";
+import { strictConstruction } from "../core/strict-calls.js";
 import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
 import type { JsonValue } from "./json.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";

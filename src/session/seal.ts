@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
-import type { SessionRejection } from "../events.js";
+import type { SessionRejection } from "../core/events.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import { writeRandomBytes } from "./random.js";
 

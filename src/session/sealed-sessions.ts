@@ -1,7 +1,7 @@
-import type { Clock } from "../clock.js";
-import { SessionTooLargeError } from "../errors.js";
-import type { SessionRejection } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import type { Clock } from "../core/clock.js";
+import { SessionTooLargeError } from "../core/errors.js";
+import type { SessionRejection } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
 import { EndedSessions } from "./ended-sessions.js";
@@ -51,7 +51,7 @@ export class SealedSessions implements SessionKeeper {
   }
 
   /** The session in the newest of the cookies that opens, or why the first was refused. */
-  open(exchange: Exchange, cookies: readonly string[], cameAtMs: number): SessionState | SessionRejection {
+  open(view: RequestView, cookies: readonly string[], cameAtMs: number): SessionState | SessionRejection {
     const now = this.#clock.wallMs();
     let newest: SealedSession | undefined;
     let rejection: SessionRejection | undefined;
@@ -71,7 +71,7 @@ export class SealedSessions implements SessionKeeper {
       values: new SessionValues(newest.values),
       flashes: new SessionValues(newest.flashes),
     };
-    return new SessionState(this, exchange, start, cameAtMs);
+    return new SessionState(this, view, start, cameAtMs);
   }
 
   now(): number {
@@ -111,7 +111,7 @@ export class SealedSessions implements SessionKeeper {
 
   /** The cookie to set, `undefined` when there is nothing to say. */
   commit(state: SessionState): string | undefined {
-    if (state.isDestroyed) return this.#writer.expire(state.exchange);
+    if (state.isDestroyed) return this.#writer.expire(state.view);
     const now = this.#clock.wallMs();
     if (this.#wasEndedMeanwhile(state) || !this.#mustWrite(state, now)) return undefined;
     const expiresAt = this.#lifetimes.endWhenSent(state.expiresAt, now);
@@ -125,7 +125,7 @@ export class SealedSessions implements SessionKeeper {
       values: state.values.toMap(),
       flashes: state.flashes.toMap(),
     });
-    return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)), state.exchange);
+    return this.#writer.write(value, Math.max(1, Math.ceil((expiresAt - now) / 1000)), state.view);
   }
 
   /** How large the cookie will be at most for so many bytes of text. */

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from "../errors.js";
+import { StoreUnavailableError } from "../core/errors.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SafeSessionStore, SessionRecord } from "./store.js";
 

@@ -1,4 +1,4 @@
-import { StoreUnavailableError } from "../errors.js";
+import { StoreUnavailableError } from "../core/errors.js";
 import { type Answer, andThen } from "./answer.js";
 import type { Contention } from "./contention.js";
 import { SignedIds } from "./signed-id.js";

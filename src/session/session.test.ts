@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, expectTypeOf, it } from "vitest";
-import { SessionTooLargeError } from "../errors.js";
+import { SessionTooLargeError } from "../core/errors.js";
 import { FakeClient, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";

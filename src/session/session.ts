@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
-import type { EventHub } from "../events.js";
-import { requestEvent } from "../exchange.js";
-import { strictMethods } from "../strict-calls.js";
+import type { EventHub } from "../core/events.js";
+import { requestEvent } from "../core/request-view.js";
+import { strictMethods } from "../core/strict-calls.js";
 import type { Answer } from "./answer.js";
 import { cookieView, type SessionCookieView } from "./cookie-view.js";
 import type { JsonValue } from "./json.js";
@@ -170,7 +170,7 @@ export class Session<Data extends object = Record<string, unknown>> {
       state.flashes.clear();
       const done = settle(state, () => state.keeper.destroy(state));
       if (!state.isNew && this[kEvents].has("session.destroyed")) {
-        this[kEvents].emit("session.destroyed", requestEvent(state.exchange));
+        this[kEvents].emit("session.destroyed", requestEvent(state.view));
       }
       return done;
     });

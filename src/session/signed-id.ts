@@ -1,5 +1,5 @@
 import { createHash, createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
-import type { SessionRejection } from "../events.js";
+import type { SessionRejection } from "../core/events.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import { takeRandomBytes } from "./random.js";
 import { CLOCK_SKEW_MS } from "./seal.js";

@@ -1,4 +1,4 @@
-import type { Exchange } from "../exchange.js";
+import type { RequestView } from "../core/request-view.js";
 import type { Answer } from "./answer.js";
 import type { LiveValues } from "./properties.js";
 import type { SessionValues } from "./values.js";
@@ -73,7 +73,7 @@ export class SessionState {
 
   constructor(
     readonly keeper: SessionKeeper,
-    readonly exchange: Exchange,
+    readonly view: RequestView,
     start: SessionStart,
     /** When the request came, in milliseconds of the monotonic clock. */
     readonly cameAtMs: number,

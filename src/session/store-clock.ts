@@ -1,5 +1,5 @@
-import type { Clock } from "../clock.js";
-import type { EventHub } from "../events.js";
+import type { Clock } from "../core/clock.js";
+import type { EventHub } from "../core/events.js";
 import type { Answer } from "./answer.js";
 
 /** So far the clock of a process may be from that of its store before somebody should know, in milliseconds. */

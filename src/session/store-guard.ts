@@ -1,6 +1,6 @@
-import { StoreUnavailableError } from "../errors.js";
-import type { EventHub } from "../events.js";
-import { StoreHealth } from "../store-health.js";
+import { StoreUnavailableError } from "../core/errors.js";
+import type { EventHub } from "../core/events.js";
+import { StoreHealth } from "../core/store-health.js";
 import { type Answer, andThen } from "./answer.js";
 import {
   isSessionList,

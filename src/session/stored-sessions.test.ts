@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { StoreUnavailableError } from "../errors.js";
+import { StoreUnavailableError } from "../core/errors.js";
 import { FakeClient, FakeClock, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";

@@ -1,6 +1,6 @@
-import { SessionTooLargeError } from "../errors.js";
-import type { EventHub, SessionRejection } from "../events.js";
-import type { Exchange } from "../exchange.js";
+import { SessionTooLargeError } from "../core/errors.js";
+import type { EventHub, SessionRejection } from "../core/events.js";
+import type { RequestView } from "../core/request-view.js";
 import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
 import { Contention } from "./contention.js";
@@ -52,15 +52,15 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
-  open(exchange: Exchange, cookies: readonly string[], cameAtMs: number): Answer<SessionState | SessionRejection> {
+  open(view: RequestView, cookies: readonly string[], cameAtMs: number): Answer<SessionState | SessionRejection> {
     const now = this.#clock.known();
-    if (now instanceof Promise) return now.then((told) => this.#openAt(told, exchange, cookies, cameAtMs));
-    return this.#openAt(now, exchange, cookies, cameAtMs);
+    if (now instanceof Promise) return now.then((told) => this.#openAt(told, view, cookies, cameAtMs));
+    return this.#openAt(now, view, cookies, cameAtMs);
   }
 
   #openAt(
     now: number,
-    exchange: Exchange,
+    view: RequestView,
     cookies: readonly string[],
     cameAtMs: number,
   ): Answer<SessionState | SessionRejection> {
@@ -72,7 +72,7 @@ export class StoredSessions implements SessionKeeper {
       else ids.push(opened);
     }
     if (ids.length > 1) ids.sort((one, other) => other.issuedAt - one.issuedAt);
-    return this.#loadFirst(exchange, cameAtMs, ids, rejection);
+    return this.#loadFirst(view, cameAtMs, ids, rejection);
   }
 
   now(): number {
@@ -169,7 +169,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   #commitNow(state: SessionState): Answer<string | undefined> {
-    if (state.isDestroyed) return this.#writer.expire(state.exchange);
+    if (state.isDestroyed) return this.#writer.expire(state.view);
     if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
     const now = this.#clock.wallMs();
     const isRenewed = (state.isRegenerated && !state.isMoved) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
@@ -218,12 +218,12 @@ export class StoredSessions implements SessionKeeper {
     };
   }
 
-  #cookie({ id, exchange }: SessionState, expiresAt: number, now: number): string {
-    return this.#writer.write(this.#ids.sign(id, now), Math.max(1, Math.ceil((expiresAt - now) / 1000)), exchange);
+  #cookie({ id, view }: SessionState, expiresAt: number, now: number): string {
+    return this.#writer.write(this.#ids.sign(id, now), Math.max(1, Math.ceil((expiresAt - now) / 1000)), view);
   }
 
   #loadFirst(
-    exchange: Exchange,
+    view: RequestView,
     cameAtMs: number,
     ids: readonly OpenedId[],
     rejection: SessionRejection | undefined,
@@ -236,14 +236,14 @@ export class StoredSessions implements SessionKeeper {
         // Where it went, if it moved, is no business of who comes with the old id: he may have planted it.
         const ending = isLive(record) ? this.#lifetimes.ending(record, this.#clock.wallMs()) : "unknown";
         if (record === undefined || ending !== undefined) {
-          return this.#loadFirst(exchange, cameAtMs, others, rejection ?? ending);
+          return this.#loadFirst(view, cameAtMs, others, rejection ?? ending);
         }
-        return this.#begin(exchange, cameAtMs, first.id, record);
+        return this.#begin(view, cameAtMs, first.id, record);
       },
     );
   }
 
-  #begin(exchange: Exchange, cameAtMs: number, id: string, record: SessionRecord): SessionState {
+  #begin(view: RequestView, cameAtMs: number, id: string, record: SessionRecord): SessionState {
     const start = {
       id,
       createdAt: record.createdAt,
@@ -253,7 +253,7 @@ export class StoredSessions implements SessionKeeper {
       values: new SessionValues(membersOf(record.data)),
       flashes: new SessionValues(membersOf(record.flashes)),
     };
-    return new SessionState(this, exchange, start, cameAtMs);
+    return new SessionState(this, view, start, cameAtMs);
   }
 
   #verify(cookie: string, now: number): OpenedId | SessionRejection {

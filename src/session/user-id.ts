@@ -1,4 +1,4 @@
-import { describe } from "../config-fields.js";
+import { describe } from "../core/options.js";
 
 /**
  * Whose session it is, as text, by the value under `userKey`; what is no id of a user is nobody.

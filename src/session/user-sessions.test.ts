@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, StoreUnavailableError } from "../errors.js";
+import { ConfigError, StoreUnavailableError } from "../core/errors.js";
 import { FakeClient, FakeClock, FakeServer, laterStore } from "./client.fake.js";
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";

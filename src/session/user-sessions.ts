@@ -1,6 +1,6 @@
-import type { Clock } from "../clock.js";
-import { ConfigError } from "../errors.js";
-import { strictMethods } from "../strict-calls.js";
+import type { Clock } from "../core/clock.js";
+import { ConfigError } from "../core/errors.js";
+import { strictMethods } from "../core/strict-calls.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { endSession, isLive } from "./session-end.js";
 import { SignedIds } from "./signed-id.js";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../rate-limit/store.js";
-import { strictFunction } from "../strict-calls.js";
+import { strictFunction } from "../core/strict-calls.js";
+import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../limits/store.js";
 import { AWKWARD_TEXTS, type ContractCase, type ContractOptions, tryOne, tryTwo } from "./contract.js";
 import { waitExactly } from "./real-time.js";
 

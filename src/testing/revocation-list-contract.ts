@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
+import { strictFunction } from "../core/strict-calls.js";
 import type { RevocationList } from "../jwt/revocation.js";
-import { strictFunction } from "../strict-calls.js";
 import {
   AWKWARD_TEXTS,
   type ContractCase,

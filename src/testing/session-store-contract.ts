@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes, randomUUID } from "node:crypto";
+import { strictFunction } from "../core/strict-calls.js";
 import type { SaveOutcome, SessionRecord, SessionStore } from "../session/store.js";
-import { strictFunction } from "../strict-calls.js";
 import { AWKWARD_TEXTS, type ContractCase, type ContractOptions, tryOne, tryTwo } from "./contract.js";
 import { becomesTrue } from "./real-time.js";
 

@@ -88,7 +88,7 @@ describe("the README", () => {
   });
 
   it("has every event and every reason for which a token or session is rejected", () => {
-    const source = readFileSync(join(repository, "src/events.ts"), "utf8");
+    const source = readFileSync(join(repository, "src/core/events.ts"), "utf8");
     const names = [...source.matchAll(/^ {2}"([a-z]+\.[a-z]+)"|^ {2}\| "([a-z_]+)"/gm)].map(
       (match) => match[1] ?? match[2],
     );

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
@@ -15,12 +16,18 @@ const here = fileURLToPath(new URL("../..", import.meta.url));
 /** Loads the sources of this checkout, or of the one that `CELLO_SOURCE` names: an older state, to be compared. */
 export async function loadSources(): Promise<CelloSources> {
   const root = resolve(process.env.CELLO_SOURCE ?? here);
-  const load = (path: string) => import(pathToFileURL(join(root, "src", path)).href);
+  // Folders have moved since; what a checkout exports, and under which name, its manifest says.
+  const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const load = (entry: string) => {
+    const built: string = exports[entry].default;
+    const source = built.replace("./dist/", "src/").replace(/\.js$/, ".ts");
+    return import(pathToFileURL(join(root, source)).href);
+  };
   return {
-    core: await load("index.ts"),
-    express: await load("adapters/express/index.ts"),
-    fastify: await load("adapters/fastify/index.ts"),
-    hono: await load("adapters/hono/index.ts"),
-    fetch: await load("adapters/fetch/index.ts"),
+    core: await load("."),
+    express: await load("./express"),
+    fastify: await load("./fastify"),
+    hono: await load("./hono"),
+    fetch: await load("./fetch"),
   };
 }

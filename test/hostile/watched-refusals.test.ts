@@ -1,9 +1,9 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { ServerResponse } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
-import { App } from "../../src/app.js";
-import { RateLimitConfig } from "../../src/rate-limit/config.js";
-import type { RateLimitDecision, RateLimitStore } from "../../src/rate-limit/store.js";
+import { App } from "../../src/app/app.js";
+import { RateLimitConfig } from "../../src/limits/config.js";
+import type { RateLimitDecision, RateLimitStore } from "../../src/limits/store.js";
 
 const SECRET = "a secret of forty bytes, for these tests";
 const REFUSED = { isAllowed: false, limit: 1, remaining: 0, resetMs: 1000, retryAfterMs: 1000, wasReduced: false };

@@ -1,12 +1,12 @@
-import type { Clock } from "../../src/clock.js";
-import { EventHub } from "../../src/events.js";
-import { EventLoopTurns } from "../../src/load/event-loop-turns.js";
-import { LoadMonitor } from "../../src/load/snapshot.js";
-import { AdaptiveController } from "../../src/rate-limit/adaptive.js";
-import { AdaptiveBuckets } from "../../src/rate-limit/adaptive-bucket.js";
-import type { AdaptiveBounds } from "../../src/rate-limit/control-law.js";
-import type { RateLimitPolicy } from "../../src/rate-limit/store.js";
-import { ConcurrencyGate } from "../../src/shedding/gate.js";
+import type { Clock } from "../../src/core/clock.js";
+import { EventHub } from "../../src/core/events.js";
+import { AdaptiveBuckets } from "../../src/limits/memory/adaptive-bucket.js";
+import type { RateLimitPolicy } from "../../src/limits/store.js";
+import type { AdaptiveBounds } from "../../src/overload/control-law.js";
+import { AdaptiveController } from "../../src/overload/controller.js";
+import { ConcurrencyGate } from "../../src/overload/gate.js";
+import { LoadMonitor } from "../../src/overload/load.js";
+import { EventLoopTurns } from "../../src/overload/turns.js";
 
 /** What the simulated server does for a request. */
 export type Work =

@@ -79,7 +79,7 @@ describe("the packed package, installed in an empty project", { timeout: 120_000
   });
 
   it("does not let anyone reach past its exports", async () => {
-    const script = 'await import("cello/dist/config-fields.js")';
+    const script = 'await import("cello/dist/core/options.js")';
     const attempt = run(process.execPath, ["--input-type=module", "-e", script], { cwd: consumer });
     await expect(attempt).rejects.toThrow("ERR_PACKAGE_PATH_NOT_EXPORTED");
   });

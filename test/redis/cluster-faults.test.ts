@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { RedisStore } from "cello/redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
 import { expectSurvival } from "../hostile/survival.js";
 import { moveSlots, type RedisCluster, startCluster } from "./server.js";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
 import { decided, type OpenLimits, openLimits } from "./limits-parts.js";
 import { type RedisCluster, startCluster } from "./server.js";
 

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
-import type { RateLimitPolicy } from "../../src/rate-limit/store.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
+import type { RateLimitPolicy } from "../../src/limits/store.js";
 import type { RedisRateLimits } from "../../src/redis/limits/limits.js";
 import {
   type Admission,

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
 import { type Admission, decided, mostInWindow, openLimits, worstExcess } from "./limits-parts.js";
 import type { WorkerResult, WorkerTask } from "./limits-worker.js";
 import { type RedisServer, startRedis } from "./server.js";

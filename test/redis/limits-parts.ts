@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
-import { systemClock } from "../../src/clock.js";
-import { TestClock } from "../../src/rate-limit/clock.fake.js";
-import type { RateLimitDecision } from "../../src/rate-limit/store.js";
+import { systemClock } from "../../src/core/clock.js";
+import { TestClock } from "../../src/limits/clock.fake.js";
+import type { RateLimitDecision } from "../../src/limits/store.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import type { LimitConnection } from "../../src/redis/limits/batch.js";
 import { RedisRateLimits } from "../../src/redis/limits/limits.js";

@@ -3,7 +3,7 @@
  * admitted, with times of the machine's monotonic clock, which is the same in all processes.
  */
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
 import { openLimits } from "./limits-parts.js";
 
 /** What a worker is to do, as JSON in its first argument. */

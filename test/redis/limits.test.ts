@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AdaptiveBuckets } from "../../src/rate-limit/adaptive-bucket.js";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
-import { MemoryRateLimitStore } from "../../src/rate-limit/memory-store.js";
-import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../src/rate-limit/store.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
+import { AdaptiveBuckets } from "../../src/limits/memory/adaptive-bucket.js";
+import { MemoryRateLimitStore } from "../../src/limits/memory/store.js";
+import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../src/limits/store.js";
 import { decided, type OpenLimits, openLimits, TimedConnection } from "./limits-parts.js";
 import { type RedisServer, startRedis } from "./server.js";
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/clock.js";
+import { systemClock } from "../../src/core/clock.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { readRedisOptions } from "../../src/redis/options.js";
 import { RevocationCopy } from "../../src/redis/revocation-copy.js";

@@ -1,8 +1,8 @@
 /** A process of a fleet of its own, that answers how much it grants. It loads no more than that takes: there are eight. */
-import { systemClock } from "../../src/clock.js";
-import { EventHub } from "../../src/events.js";
-import { testPolicy } from "../../src/rate-limit/clock.fake.js";
-import { GuardedStore } from "../../src/rate-limit/guarded-store.js";
+import { systemClock } from "../../src/core/clock.js";
+import { EventHub } from "../../src/core/events.js";
+import { testPolicy } from "../../src/limits/clock.fake.js";
+import { GuardedStore } from "../../src/limits/guarded-store.js";
 import { RedisStore } from "../../src/redis/redis-store.js";
 
 /** What a process can be asked. */

@@ -7,7 +7,7 @@ import { App, Security } from "cello";
 import { cello, isSecured } from "cello/express";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { LaterStore } from "./later-store.js";
-import { exchange, serve } from "./serve.js";
+import { serve, view } from "./serve.js";
 
 const secret = "a secret of more than thirty-two bytes, for tests";
 
@@ -34,7 +34,7 @@ async function start(handler: Handler, store?: LaterStore) {
   return served;
 }
 
-const get = (port: number) => exchange(port, ["GET / HTTP/1.1"]);
+const get = (port: number) => view(port, ["GET / HTTP/1.1"]);
 
 describe("a response that waits for its session", () => {
   it("looks sent to those who ask, and takes no more fields", async () => {
@@ -120,7 +120,7 @@ describe("a response that waits for its session", () => {
     );
     closers.push(served.close);
     const lines = ["POST / HTTP/1.1", "Expect: 100-continue", "Content-Length: 2"];
-    expect(await exchange(served.port, lines, "ab")).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
+    expect(await view(served.port, lines, "ab")).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/);
   });
 
   it("survives corks", async () => {

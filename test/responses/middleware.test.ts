@@ -9,7 +9,7 @@ import onHeaders from "on-headers";
 import responseTime from "response-time";
 import { afterEach, describe, expect, it } from "vitest";
 import { LaterStore } from "./later-store.js";
-import { exchange, type Served, serve } from "./serve.js";
+import { type Served, serve, view } from "./serve.js";
 
 const secret = "a secret of more than thirty-two bytes, for tests";
 
@@ -203,7 +203,7 @@ describe.each(cases)("%s, other middleware %s cello, a store that answers later"
     const { port } = await start(create, place, (app) => {
       app.get("/", (_request, response) => response.set("ETag", '"1"').json({ text: "hello" }));
     });
-    const answer = await exchange(port, ["GET / HTTP/1.1", 'If-None-Match: "1"']);
+    const answer = await view(port, ["GET / HTTP/1.1", 'If-None-Match: "1"']);
     expect(answer).toMatch(/^HTTP\/1.1 304 Not Modified\r\n/);
     expect(answer).toMatch(/^X-Frame-Options: DENY\r$/m);
     expect(answer).toMatch(/^X-Stamp: 304\r$/m);

@@ -13,7 +13,7 @@ import fastify from "fastify";
 import { Hono } from "hono";
 import { etag } from "hono/etag";
 import { afterEach, describe, expect, it } from "vitest";
-import { exchange, serve } from "./serve.js";
+import { serve, view } from "./serve.js";
 
 const policy = () => new CSP().defaultSrc("'self'").scriptSrc("'self'", CSP.NONCE);
 const securityHeaders = { csp: policy(), cspReportOnly: policy() };
@@ -110,13 +110,13 @@ const hosts: Readonly<Record<string, () => Promise<number>>> = {
 describe("a 304 carries no policy with a nonce, which would take the place of the kept page's", () => {
   it.each(Object.entries(hosts))("on %s", async (name, start) => {
     const port = await start();
-    const fresh = await exchange(port, ["GET / HTTP/1.1"]);
+    const fresh = await view(port, ["GET / HTTP/1.1"]);
     expect(fresh).toMatch(/^HTTP\/1.1 200 /);
     expect(fresh).toMatch(/^content-security-policy: .*'nonce-/im);
     expect(fresh).toMatch(/^content-security-policy-report-only: .*'nonce-/im);
     // The second and the third: heads are made in another way once a connection has shown that it can be.
     for (let visit = 2; visit < 4; visit++) {
-      const again = await exchange(port, ["GET / HTTP/1.1", 'If-None-Match: "1"']);
+      const again = await view(port, ["GET / HTTP/1.1", 'If-None-Match: "1"']);
       expect(again).toMatch(/^HTTP\/1.1 304 /);
       expect(again).not.toMatch(/nonce/i);
       // What stands in front of the layer decides what is left.
@@ -146,6 +146,6 @@ describe("a 304 carries no policy with a nonce, which would take the place of th
   it("but a policy without a nonce stays", async () => {
     const layer = cello(new Security({ securityHeaders: { csp: new CSP().defaultSrc("'self'") } }));
     const port = await listening((request, response) => layer(request, response, () => response.writeHead(304).end()));
-    expect(await exchange(port, ["GET / HTTP/1.1"])).toMatch(/^Content-Security-Policy: default-src 'self'\r$/m);
+    expect(await view(port, ["GET / HTTP/1.1"])).toMatch(/^Content-Security-Policy: default-src 'self'\r$/m);
   });
 });

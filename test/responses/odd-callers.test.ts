@@ -11,7 +11,7 @@ import { Hono } from "hono";
 import { Server as SocketServer } from "socket.io";
 import { io } from "socket.io-client";
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
-import { exchange, serve } from "./serve.js";
+import { serve, view } from "./serve.js";
 
 const secret = "a secret of more than thirty-two bytes, for tests";
 const limit = () => RateLimitConfig.slidingWindow({ requests: 100, window: 600 });
@@ -162,7 +162,7 @@ describe("a status that is text", () => {
     });
     const served = await serve(app);
     closing = () => served.close();
-    const heard = await exchange(served.port, ["GET / HTTP/1.1"]);
+    const heard = await view(served.port, ["GET / HTTP/1.1"]);
     expect(heard).toMatch(/^HTTP\/1.1 304 /);
     expect(heard).not.toContain("nonce-");
     expect(heard).toContain("X-Frame-Options: DENY");

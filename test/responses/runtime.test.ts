@@ -1,6 +1,6 @@
 import { type ServerResponse as NodeResponse, type RequestListener, ServerResponse } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { exchange, serve } from "./serve.js";
+import { serve, view } from "./serve.js";
 
 const { writeHead } = ServerResponse.prototype;
 const storeHeader: unknown = Reflect.get(ServerResponse.prototype, "_storeHeader");
@@ -34,12 +34,12 @@ async function expectHeaders(behind: (handler: RequestListener) => RequestListen
   try {
     // More than once: what one response has shown must hold for the next.
     for (const status of [200, 404, 429, 500, 200, 404]) {
-      const answer = await exchange(served.port, [`GET /${status} HTTP/1.1`]);
+      const answer = await view(served.port, [`GET /${status} HTTP/1.1`]);
       expect(answer).toContain(`HTTP/1.1 ${status} `);
       expect(answer.match(/^X-Frame-Options: DENY\r$/gm)).toHaveLength(1);
       expect(answer.match(/^X-Own: 1\r$/gm)).toHaveLength(1);
     }
-    const refused = await exchange(served.port, ["GET /200 HTTP/1.1", "Authorization: Bearer x.y.z"]);
+    const refused = await view(served.port, ["GET /200 HTTP/1.1", "Authorization: Bearer x.y.z"]);
     expect(refused).toMatch(/^HTTP\/1.1 401 [\s\S]*X-Frame-Options: DENY/);
   } finally {
     await served.close();

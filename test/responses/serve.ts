@@ -26,7 +26,7 @@ export async function serve(handler: RequestListener | Server): Promise<Served> 
 }
 
 /** Sends one request as it is and gives back all that came until the server closed the connection. */
-export function exchange(port: number, lines: readonly string[], body = ""): Promise<string> {
+export function view(port: number, lines: readonly string[], body = ""): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = "";
     const socket = connect(port, "127.0.0.1");

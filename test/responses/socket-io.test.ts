@@ -4,7 +4,7 @@ import { cello } from "cello/express";
 import { Server } from "socket.io";
 import { io, type Socket } from "socket.io-client";
 import { afterEach, describe, expect, it } from "vitest";
-import { exchange, type Served, serve } from "./serve.js";
+import { type Served, serve, view } from "./serve.js";
 
 const secret = "a secret of more than thirty-two bytes, for tests";
 const jwt = new Jwt({ secret });
@@ -36,7 +36,7 @@ function connectTo(url: string, transport: "polling" | "websocket", token: strin
 }
 
 const handshake = (port: number, fields: readonly string[]) =>
-  exchange(port, [
+  view(port, [
     "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1",
     "Upgrade: websocket",
     "Sec-WebSocket-Version: 13",

@@ -8,7 +8,7 @@ export const contenders = {
   "node:http, nothing": (params) => contender(params, (_request, _response, next) => next()),
   async cello(params) {
     const { CSP, Security } = await import("../../../dist/index.js");
-    const { cello } = await import("../../../dist/adapters/express/index.js");
+    const { cello } = await import("../../../dist/hosts/express/index.js");
     const csp = params.hasNonce ? new CSP().defaultSrc("'self'").scriptSrc("'self'", CSP.NONCE) : undefined;
     return contender(params, cello(new Security({ securityHeaders: { csp } })));
   },

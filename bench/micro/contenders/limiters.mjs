@@ -38,7 +38,7 @@ export const contenders = {
 };
 
 async function celloContender(algorithm, keys) {
-  const { createKeyedLimit } = await import("../../../dist/rate-limit/memory-store.js");
+  const { createKeyedLimit } = await import("../../../dist/limits/memory/store.js");
   const { systemClock } = await import("../../../dist/clock.js");
   const { requests, window } = limitFor(keys);
   const policy = {

@@ -11,7 +11,7 @@ export const contenders = {
     const { TokenAuthenticator } = await import("../../../dist/jwt/authenticator.js");
     const { EventHub } = await import("../../../dist/events.js");
     const authenticator = new TokenAuthenticator(jwt, new EventHub());
-    return contender(params, false, (token) => authenticator.authenticate(exchange(token)).claims);
+    return contender(params, false, (token) => authenticator.authenticate(view(token)).claims);
   },
   async "fast-jwt"(params) {
     const { createVerifier } = await import("fast-jwt");
@@ -59,7 +59,7 @@ function contender({ tokenFile, isRepeated }, isAsync, verify) {
 }
 
 /** As much of a request as reading its token needs. */
-function exchange(token) {
+function view(token) {
   const header = `Bearer ${token}`;
   return { header: (name) => (name === "authorization" ? header : undefined), headerCount: () => 1 };
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../errors.js";
+import { ConfigError } from "../../core/errors.js";
 import { CSP } from "./builder.js";
 import { DIRECTIVES } from "./directives.js";
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { inspect } from "node:util";
-import { describe } from "../../config-fields.js";
-import { strictConstruction, strictMethods, strictStatics } from "../../strict-calls.js";
+import { describe } from "../../core/options.js";
+import { strictConstruction, strictMethods, strictStatics } from "../../core/strict-calls.js";
 import { type DirectiveMethod, directiveOf } from "./directives.js";
 import { type CspFinding, lintPolicy, staticNonceFindings } from "./lint.js";
 import { refuse } from "./refuse.js";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../errors.js";
+import { ConfigError } from "../../core/errors.js";
 import { CSP } from "./builder.js";
 import type { CspFinding } from "./lint.js";
 

@@ -9,7 +9,7 @@ import { CspEvaluator, DEFAULT_CHECKS } from "csp_evaluator/dist/evaluator.js";
 import { Finding, Severity, Type } from "csp_evaluator/dist/finding.js";
 import { CspParser } from "csp_evaluator/dist/parser.js";
 import { getHostname, getSchemeFreeUrl, matchWildcardUrls } from "csp_evaluator/dist/utils.js";
-import { describe } from "../../config-fields.js";
+import { describe } from "../../core/options.js";
 import { BREADTH_CHECKS, findLost } from "./breadth.js";
 import { refuse } from "./refuse.js";
 import { NONCE_SLOT, SOURCE_KEYWORDS } from "./sources.js";

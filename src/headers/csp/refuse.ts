@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigErrorCode } from "../../errors.js";
+import { ConfigError, type ConfigErrorCode } from "../../core/errors.js";
 
 /**
  * Refuses a call on the CSP builder.

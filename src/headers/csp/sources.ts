@@ -1,4 +1,4 @@
-import { describe, hasControlCharacter } from "../../config-fields.js";
+import { describe, hasControlCharacter } from "../../core/options.js";
 import { refuse, shown } from "./refuse.js";
 
 /** The part of a policy's text that each response replaces with its nonce. */

@@ -1,4 +1,4 @@
-import { isHttpToken } from "../../config-fields.js";
+import { isHttpToken } from "../../core/options.js";
 import { refuse, shown } from "./refuse.js";
 import { NONE, readWord } from "./sources.js";
 

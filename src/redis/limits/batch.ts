@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers";
-import type { Clock } from "../../clock.js";
-import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { Clock } from "../../core/clock.js";
+import type { RateLimitDecision } from "../../limits/store.js";
 import type { RedisConnection } from "../connection.js";
 import type { Price } from "./figures.js";
 import { type Argument, type Operation, type RefusalListener, Run } from "./operations.js";

@@ -1,4 +1,4 @@
-import type { RateLimitDecision, RateLimitPolicy } from "../../rate-limit/store.js";
+import type { RateLimitDecision, RateLimitPolicy } from "../../limits/store.js";
 import { BUCKET_SCRIPT } from "./bucket-script.js";
 import type { LimitFigures, Price, Rest, RunAnswer } from "./figures.js";
 

@@ -1,4 +1,4 @@
-import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { RateLimitDecision } from "../../limits/store.js";
 import type { Script } from "../script.js";
 
 /** What the same request costs each time in a run of like requests. */

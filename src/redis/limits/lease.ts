@@ -1,4 +1,4 @@
-import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { RateLimitDecision } from "../../limits/store.js";
 import type { Price, Rest } from "./figures.js";
 
 /** Units of a key's quota that this process holds and decides about by itself. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "../../clock.js";
+import type { Clock } from "../../core/clock.js";
 import type { Batch, KeyCall } from "./batch.js";
 import type { Price } from "./figures.js";
 import { Lease } from "./lease.js";

@@ -1,5 +1,5 @@
-import type { Clock } from "../../clock.js";
-import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../rate-limit/store.js";
+import type { Clock } from "../../core/clock.js";
+import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../limits/store.js";
 import { Batch, type KeyCall, type LimitConnection } from "./batch.js";
 import { type FleetSize, Leases } from "./leases.js";
 import { type LocalKey, Refusal, type WaitingRequest } from "./local-keys.js";

@@ -1,4 +1,4 @@
-import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { RateLimitDecision } from "../../limits/store.js";
 import type { Price } from "./figures.js";
 import type { Lease } from "./lease.js";
 

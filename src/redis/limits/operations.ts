@@ -1,4 +1,4 @@
-import type { RateLimitDecision } from "../../rate-limit/store.js";
+import type { RateLimitDecision } from "../../limits/store.js";
 import type { LimitFigures, Price, RunAnswer } from "./figures.js";
 
 /** What stands in the arguments of a script of limits. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RateLimitPolicy } from "../../rate-limit/store.js";
+import type { RateLimitPolicy } from "../../limits/store.js";
 import type { KeyCall } from "./batch.js";
 import { BucketFigures } from "./bucket-figures.js";
 import type { LimitFigures } from "./figures.js";

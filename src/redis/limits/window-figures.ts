@@ -1,4 +1,4 @@
-import type { RateLimitPolicy } from "../../rate-limit/store.js";
+import type { RateLimitPolicy } from "../../limits/store.js";
 import type { LimitFigures, Price, Rest, RunAnswer } from "./figures.js";
 import { WINDOW_SCRIPT } from "./window-script.js";
 

@@ -1,0 +1,21 @@
+import type { FastifyInstance } from "fastify";
+import type { Security } from "../../policy/security.js";
+import { asItIs, secure } from "./install.js";
+import { kSecured } from "./types.js";
+
+/**
+ * Guards what the plugin answered before our hook, because it was registered before: such answers carry the
+ * security headers, and there is an end to them.
+ */
+export function meetAnsweredPreflights(fastify: FastifyInstance, security: Security): void {
+  fastify.addHook("onSend", (request, reply, payload, done) => {
+    if (request[kSecured] !== undefined) return done(null, payload);
+    const secured = secure(security, security.defaultRoute, request, reply);
+    const refusal = security.isPreflight(secured) ? security.boundPreflight(secured) : undefined;
+    if (refusal === undefined) return done(null, payload);
+    const { status, headers, body } = refusal;
+    reply.code(status).serializer(asItIs);
+    for (let index = 0; index < headers.length; index += 2) reply.header(headers[index] ?? "", headers[index + 1]);
+    done(null, body);
+  });
+}

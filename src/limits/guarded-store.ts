@@ -1,0 +1,203 @@
+import type { Clock } from "../core/clock.js";
+import type { EventHub } from "../core/events.js";
+import { StoreHealth } from "../core/store-health.js";
+import type { OnStoreError } from "./config.js";
+import { StandIn } from "./stand-in.js";
+import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
+
+/** A store's decision, or what stands in for it. */
+export interface LimiterDecision extends RateLimitDecision {
+  /** The store did not answer and nobody counted: the figures say nothing. */
+  readonly isUnavailable?: boolean;
+  /** Counted in this process, because the store did not answer. */
+  readonly isLocal?: boolean;
+}
+
+/** Seconds are all that `Retry-After` can say; a store that comes back is used at once. */
+const RETRY_AFTER_MS = 1000;
+
+const healths = new WeakMap<EventHub, WeakMap<RateLimitStore, StoreHealth>>();
+
+/** One for all limits of a store, so that an outage is told once and not once per limit. */
+function healthOf(store: RateLimitStore, { events, clock }: GuardParts): StoreHealth {
+  const ofHub = healths.get(events) ?? new WeakMap<RateLimitStore, StoreHealth>();
+  healths.set(events, ofHub);
+  const health = ofHub.get(store) ?? new StoreHealth("rate-limit", events, clock);
+  ofHub.set(store, health);
+  return health;
+}
+
+/** What a store is guarded with. */
+interface GuardParts {
+  readonly onError: OnStoreError;
+  readonly events: EventHub;
+  readonly clock: Clock;
+}
+
+/**
+ * One limit in a user's store. Never throws and never rejects: while the store fails, its answer is
+ * what `onStoreError` says.
+ *
+ * With "local" this process counts in memory, and grants its share: the quota divided by the number
+ * of processes that the store knew last, and what is left over to as many of them, for each key to others. Those counts are dropped a window after they were last used,
+ * when they say nothing any more: a store that fails for every other request must not be granted a
+ * new share by each answer in between.
+ */
+export class GuardedStore {
+  readonly #store: RateLimitStore;
+  readonly #policy: RateLimitPolicy;
+  readonly #onError: OnStoreError;
+  readonly #clock: Clock;
+  readonly #health: StoreHealth;
+  #standIn: StandIn | undefined;
+  #standInUsedAtMs = 0;
+
+  constructor(store: RateLimitStore, policy: RateLimitPolicy, parts: GuardParts) {
+    this.#store = store;
+    this.#policy = policy;
+    this.#onError = parts.onError;
+    this.#clock = parts.clock;
+    this.#health = healthOf(store, parts);
+  }
+
+  consume(key: string, cost: number): MaybePromise<LimiterDecision> {
+    return this.#ask(
+      () => this.#store.consume(this.#policy, key, cost),
+      () => this.#answer((local) => local.limitOf(key).consume(key, cost)),
+    );
+  }
+
+  /**
+   * Takes into debt.
+   *
+   * @throws TypeError when the store has no `charge`
+   */
+  charge(key: string, cost: number): MaybePromise<LimiterDecision> {
+    if (typeof this.#store.charge !== "function") {
+      throw new TypeError(
+        `the store of the limit "${this.#policy.name}" has no method charge, so nothing can be consumed into debt`,
+      );
+    }
+    return this.#ask(
+      () => this.#store.charge?.(this.#policy, key, cost),
+      () => this.#answer((local) => local.limitOf(key).charge(key, cost)),
+    );
+  }
+
+  peek(key: string, cost: number): MaybePromise<LimiterDecision> {
+    return this.#ask(
+      () => this.#store.peek(this.#policy, key, cost),
+      () => this.#answer((local) => local.limitOf(key).peek(key, cost)),
+    );
+  }
+
+  /**
+   * Gives back what was taken, to where it was taken: what this process granted during an outage was
+   * never taken from the store.
+   *
+   * @param taken the decision that took it
+   */
+  giveBack(key: string, cost: number, taken: LimiterDecision): MaybePromise<unknown> {
+    if (taken.isLocal === true) return this.#standIn?.limitOf(key).giveBack(key, cost);
+    return this.#ask(
+      () => this.#store.consume(this.#policy, key, -cost),
+      () => taken,
+    );
+  }
+
+  /** Forgets a key; rejects when the store does, because the caller is the application. */
+  reset(key: string): MaybePromise<void> {
+    this.#standIn?.limitOf(key).reset(key);
+    return this.#store.reset(this.#policy, key);
+  }
+
+  #ask(
+    call: () => MaybePromise<RateLimitDecision> | undefined,
+    standIn: () => LimiterDecision,
+  ): MaybePromise<LimiterDecision> {
+    const failed = (error: unknown): LimiterDecision => {
+      this.#health.failed(error);
+      return standIn();
+    };
+    const answered = (answer: RateLimitDecision | undefined): LimiterDecision => {
+      if (!isDecision(answer)) return failed(new TypeError("the rate limit store's answer is no decision"));
+      this.#health.answered();
+      if (this.#standIn !== undefined) this.#forgetLocal();
+      return inOrder(answer);
+    };
+    try {
+      const answer = call();
+      return answer instanceof Promise ? answer.then(answered, failed) : answered(answer);
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /** The counts of this process; made anew when more processes share the quota than before. */
+  #local(): StandIn {
+    this.#standInUsedAtMs = this.#clock.monotonicMs();
+    const processes = processesOf(this.#store);
+    if (this.#standIn === undefined || processes > this.#standIn.processes) {
+      this.#standIn = new StandIn(this.#policy, { processes, rank: this.#store.rank }, this.#clock);
+    }
+    return this.#standIn;
+  }
+
+  #forgetLocal(): void {
+    if (this.#clock.monotonicMs() - this.#standInUsedAtMs >= this.#policy.windowMs) this.#standIn = undefined;
+  }
+
+  #answer(count: (local: StandIn) => RateLimitDecision): LimiterDecision {
+    if (this.#onError === "local") return { ...count(this.#local()), isLocal: true };
+    const isAllowed = this.#onError === "allow";
+    const limit = Math.floor(this.#policy.requestsInForce);
+    return {
+      isAllowed,
+      limit,
+      remaining: isAllowed ? limit : 0,
+      resetMs: isAllowed ? 0 : RETRY_AFTER_MS,
+      moreMs: isAllowed ? 0 : RETRY_AFTER_MS,
+      retryAfterMs: isAllowed ? 0 : RETRY_AFTER_MS,
+      wasReduced: false,
+      isUnavailable: true,
+    };
+  }
+}
+
+/** A store that does not know counts as that of one process. */
+function processesOf({ processes }: RateLimitStore): number {
+  return processes !== undefined && processes > 1 ? Math.floor(processes) : 1;
+}
+
+/** The most that a header field can say (RFC 9651 section 3.3.1). */
+const MOST = 999_999_999_999_999;
+
+/** What a store answers as it can stand in header fields: a bucket of its own may count in fractions. */
+function inOrder(answer: RateLimitDecision): RateLimitDecision {
+  const { limit, remaining, resetMs, moreMs = resetMs, retryAfterMs } = answer;
+  const isWhole = Number.isInteger(limit) && Number.isInteger(remaining);
+  const least = Math.min(limit, remaining, resetMs, moreMs, retryAfterMs);
+  const most = Math.max(limit, remaining, resetMs, moreMs, retryAfterMs);
+  if (isWhole && least >= 0 && most <= MOST) return answer;
+  const bounded = (figure: number) => Math.min(MOST, Math.max(0, figure));
+  return {
+    ...answer,
+    limit: Math.floor(bounded(limit)),
+    remaining: Math.floor(bounded(remaining)),
+    resetMs: bounded(resetMs),
+    moreMs: bounded(moreMs),
+    retryAfterMs: bounded(retryAfterMs),
+  };
+}
+
+/** A user's store may be plain JavaScript: an answer that is no decision must not open the door. */
+function isDecision(answer: RateLimitDecision | undefined): answer is RateLimitDecision {
+  return (
+    typeof answer?.isAllowed === "boolean" &&
+    Number.isFinite(answer.limit) &&
+    Number.isFinite(answer.remaining) &&
+    Number.isFinite(answer.resetMs) &&
+    Number.isFinite(answer.moreMs ?? 0) &&
+    Number.isFinite(answer.retryAfterMs)
+  );
+}

@@ -1,0 +1,153 @@
+import type { Clock } from "../../core/clock.js";
+import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "../store.js";
+import { keyHasher } from "./key-hash.js";
+import { KeyTable } from "./key-table.js";
+import { Ticks } from "./ticks.js";
+
+/** A window in units must stay so small that sums of times are exact in a double. */
+const MOST_WINDOW_UNITS = 2 ** 50;
+/** Times are moved back to the origin before they get here. */
+const MOST_UNITS = 2 ** 52;
+
+/**
+ * A token bucket for each key: room for `requests` tokens, refilled evenly at `requests` a window.
+ *
+ * A bucket is one number, the time at which it is full again (GCRA's "theoretical arrival time"):
+ * taking a token moves it by one token's worth of time, and it may lie at most a window ahead. Time
+ * is counted in units of a tick divided by `requests`, so that a token is a whole number of them and
+ * nothing is ever rounded.
+ */
+export class TokenBuckets implements KeyedLimit {
+  readonly #table: KeyTable;
+  readonly #time: Ticks;
+  readonly #requests: number;
+  /** One window in units: the time that an empty bucket takes to fill. */
+  readonly #window: number;
+  /** One token in units. */
+  readonly #token: number;
+
+  constructor(policy: RateLimitPolicy, clock: Clock) {
+    this.#requests = policy.requests;
+    this.#time = new Ticks(clock, policy.windowMs, MOST_WINDOW_UNITS / policy.requests);
+    this.#token = this.#time.fromMs(policy.windowMs);
+    this.#window = this.#token * policy.requests;
+    // Whoever owes more than this lacks a whole token.
+    const mostWithToken = this.#window - this.#token;
+    this.#table = new KeyTable(1, policy.maxKeys, {
+      useOf: (lanes, _words, index, now) => ((lanes[index] ?? 0) - now) / (mostWithToken + 1),
+    });
+  }
+
+  get byteLength(): number {
+    return this.#table.byteLength;
+  }
+
+  consume(key: string, cost: number): RateLimitDecision {
+    const table = this.#table;
+    const now = this.#now();
+    keyHasher.hash(key);
+    let index = table.locate(keyHasher.high, keyHasher.low);
+    const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
+    const debt = fullAt > now ? fullAt - now : 0;
+    const after = debt + cost * this.#token;
+    if (cost === 0) return this.#allow(debt);
+    if (after > this.#window) return this.#refuse(debt, after, cost);
+    if (fullAt <= now) index = table.claim(keyHasher.high, keyHasher.low, now);
+    table.lanes[index] = now + after;
+    return this.#allow(after);
+  }
+
+  charge(key: string, cost: number): RateLimitDecision {
+    const table = this.#table;
+    const now = this.#now();
+    const debt = this.#debt(key, now);
+    if (cost === 0) return this.#allow(debt);
+    const wanted = debt + cost * this.#token;
+    const after = Math.min(wanted, 2 * this.#window);
+    const { high, low } = keyHasher;
+    const index = debt > 0 ? table.locate(high, low) : table.claim(high, low, now);
+    table.lanes[index] = now + after;
+    return wanted > this.#window ? this.#refuse(after, after + this.#token, 1) : this.#allow(after);
+  }
+
+  peek(key: string, cost: number): RateLimitDecision {
+    const debt = this.#debt(key, this.#now());
+    const after = debt + cost * this.#token;
+    return after > this.#window && cost > 0 ? this.#refuse(debt, after, cost) : this.#allow(debt);
+  }
+
+  giveBack(key: string, cost: number): void {
+    const now = this.#now();
+    const debt = this.#debt(key, now);
+    if (debt === 0) return;
+    const index = this.#table.locate(keyHasher.high, keyHasher.low);
+    const left = debt - cost * this.#token;
+    if (left > 0) this.#table.lanes[index] = now + left;
+    else this.#table.release(index);
+  }
+
+  reset(key: string): void {
+    keyHasher.hash(key);
+    const index = this.#table.locate(keyHasher.high, keyHasher.low);
+    if (index !== -1) this.#table.release(index);
+  }
+
+  /** How far the key's bucket is from full, in units. */
+  #debt(key: string, now: number): number {
+    keyHasher.hash(key);
+    const index = this.#table.locate(keyHasher.high, keyHasher.low);
+    const fullAt = index === -1 ? 0 : (this.#table.lanes[index] ?? 0);
+    return fullAt > now ? fullAt - now : 0;
+  }
+
+  #allow(debt: number): RateLimitDecision {
+    return {
+      isAllowed: true,
+      limit: this.#requests,
+      remaining: this.#remaining(debt),
+      resetMs: this.#wholeMs(debt),
+      moreMs: this.#moreMs(debt),
+      retryAfterMs: 0,
+      wasReduced: false,
+    };
+  }
+
+  #refuse(debt: number, after: number, cost: number): RateLimitDecision {
+    const refused = {
+      isAllowed: false,
+      limit: this.#requests,
+      remaining: this.#remaining(debt),
+      resetMs: this.#wholeMs(debt),
+      moreMs: this.#moreMs(debt),
+      // What costs more than a full bucket is never admitted; a window is as good an answer as any.
+      retryAfterMs: this.#wholeMs(cost > this.#requests ? Math.max(this.#window, debt) : after - this.#window),
+      wasReduced: false,
+    };
+    return debt <= this.#window ? refused : { ...refused, debt: Math.ceil((debt - this.#window) / this.#token) };
+  }
+
+  #remaining(debt: number): number {
+    return Math.max(0, Math.floor((this.#window - debt) / this.#token));
+  }
+
+  /** Until the next whole token. */
+  #moreMs(debt: number): number {
+    return debt === 0 ? 0 : this.#wholeMs(debt + (this.#remaining(debt) + 1) * this.#token - this.#window);
+  }
+
+  #wholeMs(units: number): number {
+    return this.#time.toWholeMs(Math.ceil(units / this.#requests));
+  }
+
+  /** The time in units. */
+  #now(): number {
+    const time = this.#time;
+    time.read();
+    const now = time.now * this.#requests;
+    if (now <= MOST_UNITS) return now;
+    const ticks = time.now;
+    time.rebase(ticks);
+    this.#table.shift(ticks * this.#requests);
+    return 0;
+  }
+}

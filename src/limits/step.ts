@@ -1,0 +1,205 @@
+import type { RequestView } from "../core/request-view.js";
+import type { RateLimitRequest } from "./config.js";
+import type { LimiterDecision } from "./guarded-store.js";
+import type { RateLimiter } from "./limiter.js";
+import type { MaybePromise } from "./store.js";
+import { outcomeOf, RateLimitOutcome, Verdict } from "./verdict.js";
+
+export { mergeOutcomes, RateLimitOutcome, type RateLimitState } from "./verdict.js";
+
+/** One limit that applies to a request, with what it is counted by. */
+interface Application {
+  readonly limiter: RateLimiter;
+  readonly key: string;
+  readonly cost: number;
+}
+
+/** The limits that one step of the pipeline asks: those by client, or those by identity. */
+export class RateLimitStep {
+  readonly #limiters: readonly RateLimiter[];
+  readonly #only: RateLimiter | undefined;
+  readonly #readsPath: boolean;
+  /** Whether requests are counted by their client's address, or may be. */
+  readonly countsAddresses: boolean;
+
+  constructor(limiters: readonly RateLimiter[]) {
+    this.#limiters = limiters;
+    this.#only = limiters.length === 1 ? limiters[0] : undefined;
+    this.countsAddresses = limiters.some(({ config }) => config.key === undefined);
+    this.#readsPath = limiters.some(({ readsPath }) => readsPath);
+  }
+
+  /** Whether a limit excludes paths, so that `check` must be given the request's. */
+  get readsPath(): boolean {
+    return this.#readsPath;
+  }
+
+  /** Whether a store is asked, which costs a round trip. */
+  get asksStores(): boolean {
+    return this.#limiters.some(({ local }) => local === undefined);
+  }
+
+  /** Whether there is nothing to ask. */
+  get isEmpty(): boolean {
+    return this.#limiters.length === 0;
+  }
+
+  /**
+   * Counts a request and says whether it may go on. What one limit took is given back when another
+   * refuses, so that a refused request takes nothing.
+   *
+   * @param view the request
+   * @param request the host's request, for `key` and `cost`
+   * @param identity the verified `sub`; `undefined` when there is none, or not yet
+   * @param path the decoded path, for `exclude`; `undefined` when it cannot be decoded
+   * @returns `undefined` when no limit applies; a promise only when a store must be waited for
+   */
+  check(
+    view: RequestView,
+    request: RateLimitRequest,
+    identity: string | undefined,
+    path: string | undefined,
+  ): MaybePromise<RateLimitOutcome | undefined> {
+    const only = this.#only;
+    if (only !== undefined) return this.#checkOne(only, view, request, identity, path);
+    const applications: Application[] = [];
+    for (const limiter of this.#limiters) {
+      const key = limiter.excludes(path) ? undefined : limiter.keyOf(request, view.clientIp, identity);
+      if (key !== undefined) applications.push({ limiter, key, cost: limiter.costOf(request) });
+    }
+    if (applications.length === 0) return undefined;
+    return then(consumeAll(applications), (verdicts) => report(view, outcomeOf(verdicts)));
+  }
+
+  #checkOne(
+    limiter: RateLimiter,
+    view: RequestView,
+    request: RateLimitRequest,
+    identity: string | undefined,
+    path: string | undefined,
+  ): MaybePromise<RateLimitOutcome | undefined> {
+    if (limiter.excludes(path)) return undefined;
+    const key = limiter.keyOf(request, view.clientIp, identity);
+    if (key === undefined) return undefined;
+    const cost = limiter.costOf(request);
+    const decision = limiter.consume(key, cost);
+    if (decision instanceof Promise) {
+      return decision.then((settled) => reportOne(view, new Verdict(limiter, key, cost, settled)));
+    }
+    return reportOne(view, new Verdict(limiter, key, cost, decision));
+  }
+}
+
+/**
+ * Takes from all limits or from none.
+ *
+ * Memory is looked at first, because it refuses without a round trip. It takes last, at the moment
+ * when the stores have answered: what it took could not be given back exactly after a wait, when
+ * others have taken since.
+ */
+function consumeAll(applications: readonly Application[]): MaybePromise<readonly Verdict[]> {
+  const inMemory = applications.filter(({ limiter }) => limiter.local !== undefined);
+  const inStores = applications.filter(({ limiter }) => limiter.local === undefined);
+  if (inStores.length === 0) return consumeInMemory(inMemory);
+  const foreseen = peekInMemory(inMemory);
+  if (foreseen.some((verdict) => verdict.refuses)) return foreseen;
+  const decisions = inStores.map(({ limiter, key, cost }) => limiter.consume(key, cost));
+  return then(all(decisions), (settled) => {
+    const stored = settled
+      .map((decision, index) => verdictOf(inStores[index], decision))
+      .filter((verdict) => verdict !== undefined);
+    if (stored.some((verdict) => verdict.refuses)) return [...giveBack(stored), ...peekInMemory(inMemory)];
+    const taken = consumeInMemory(inMemory);
+    return taken.some((verdict) => verdict.refuses) ? [...giveBack(stored), ...taken] : [...stored, ...taken];
+  });
+}
+
+/** Takes from limits in memory, or from none of them when one refuses. */
+function consumeInMemory(applications: readonly Application[]): readonly Verdict[] {
+  const verdicts: Verdict[] = [];
+  for (const { limiter, key, cost } of applications) {
+    const decision = limiter.consume(key, cost);
+    // A limit in memory answers at once; a promise is not among its answers.
+    if (decision instanceof Promise) continue;
+    const verdict = new Verdict(limiter, key, cost, decision);
+    verdicts.push(verdict);
+    if (verdict.refuses) return [...giveBack(verdicts), ...peekInMemory(applications.slice(verdicts.length))];
+  }
+  return verdicts;
+}
+
+/** What limits in memory would say, so that a refusal tells of all of them and of the longest wait. */
+function peekInMemory(applications: readonly Application[]): readonly Verdict[] {
+  return applications.flatMap(({ limiter, key, cost }) => {
+    const decision = limiter.peek(key, cost);
+    return decision instanceof Promise ? [] : [new Verdict(limiter, key, cost, decision)];
+  });
+}
+
+/** Gives back what was taken; the verdicts as they are then. */
+function giveBack(verdicts: readonly Verdict[]): readonly Verdict[] {
+  return verdicts.map((verdict) => {
+    if (!verdict.hasTaken) return verdict;
+    const { limiter, key, cost, decision } = verdict;
+    void limiter.giveBack(key, cost, decision);
+    const now = limiter.local?.peek(key, cost);
+    return verdict.withDecision(now ?? { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) });
+  });
+}
+
+/**
+ * Gives back what the limits of a request took, for one that something else refused.
+ *
+ * @returns what the limits say then
+ */
+export function giveBackOutcome(outcome: RateLimitOutcome): RateLimitOutcome {
+  return outcomeOf(giveBack(outcome.verdicts));
+}
+
+/**
+ * Gives back what limits of these names took, because others take their place.
+ *
+ * @returns what the other limits said; `undefined` when none is left
+ */
+export function giveBackNamed(
+  outcome: RateLimitOutcome,
+  names: ReadonlySet<string> | "all",
+): RateLimitOutcome | undefined {
+  const isNamed = ({ limiter }: Verdict) => names === "all" || names.has(limiter.name);
+  if (!outcome.verdicts.some(isNamed)) return outcome;
+  giveBack(outcome.verdicts.filter(isNamed));
+  const rest = outcome.verdicts.filter((verdict) => !isNamed(verdict));
+  return rest.length === 0 ? undefined : outcomeOf(rest);
+}
+
+function verdictOf(application: Application | undefined, decision: LimiterDecision): Verdict | undefined {
+  return application && new Verdict(application.limiter, application.key, application.cost, decision);
+}
+
+function report(view: RequestView, outcome: RateLimitOutcome): RateLimitOutcome {
+  for (const verdict of outcome.verdicts) reportVerdict(view, verdict);
+  return outcome;
+}
+
+function reportOne(view: RequestView, verdict: Verdict): RateLimitOutcome {
+  reportVerdict(view, verdict);
+  return new RateLimitOutcome([verdict]);
+}
+
+function reportVerdict(view: RequestView, { limiter, decision }: Verdict): void {
+  if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(view, decision);
+}
+
+/** Continues at once with a value, or later with that of a promise. */
+function then<From, To>(value: MaybePromise<From>, next: (value: From) => To): MaybePromise<To> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+function all<Value>(values: readonly MaybePromise<Value>[]): MaybePromise<readonly Value[]> {
+  const settled: Value[] = [];
+  for (const value of values) {
+    if (value instanceof Promise) return Promise.all(values);
+    settled.push(value);
+  }
+  return settled;
+}

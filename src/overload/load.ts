@@ -1,0 +1,204 @@
+import { type Clock, systemClock } from "../core/clock.js";
+import { type CgroupLimits, readCgroupLimits } from "./cgroup.js";
+import { CpuMeter, type CpuTimeReader, grantedCpus } from "./cpu.js";
+import { type DelayReader, type LoopTime, RequestCosts, TimerDelays, UtilizationMeter } from "./event-loop.js";
+import { LatencyHistogram } from "./latency.js";
+import { type MemoryLimits, type MemoryUse, memoryLimits, memoryShare, processMemory } from "./memory.js";
+import { EventLoopTurns } from "./turns.js";
+
+/** How loaded this process is. A signal that cannot be read is NaN. */
+export interface LoadSnapshot {
+  /** CPU use of this process, 0 to 1 of what machine or container grant it. */
+  readonly cpu: number;
+  /** Share of time in which the event loop did not sleep, 0 to 1: what is left of the one JavaScript thread. */
+  readonly eventLoopUtilization: number;
+  /** How late the event loop is, in milliseconds: what waits for it waits so long. */
+  readonly eventLoopDelayMs: number;
+  /** Memory in use, 0 to 1 of the nearest limit. */
+  readonly memory: number;
+  /**
+   * 95th percentile of the last second's latencies, in milliseconds; 0 without requests. From the
+   * request's arrival to the head of its answer, of requests that were not refused.
+   */
+  readonly latencyMs: number;
+  /** Requests that have come and are not answered yet. */
+  readonly inFlight: number;
+  /**
+   * Milliseconds that the event loop needs for the requests in flight, if they cost what those before
+   * did: a queue that is not in any latency yet.
+   */
+  readonly backlogMs: number;
+}
+
+/** What can give a snapshot. */
+export interface LoadSource {
+  snapshot(): LoadSnapshot;
+}
+
+/** Where the figures come from; tests give their own. */
+export interface LoadMonitorOptions {
+  readonly clock?: Clock | undefined;
+  readonly cgroup?: CgroupLimits | undefined;
+  readonly readCpuMs?: CpuTimeReader | undefined;
+  readonly readMemory?: (() => MemoryUse) | undefined;
+  readonly memoryLimits?: MemoryLimits | undefined;
+  readonly readLoopTime?: (() => LoopTime) | undefined;
+  readonly delays?: DelayReader | undefined;
+  readonly turns?: EventLoopTurns | undefined;
+}
+
+/** A sample is younger than this, or a new one is taken. */
+const SAMPLE_EVERY_MS = 100;
+/** Weight of the newest sample of a rate: single samples of 100 ms are coarse. */
+const NEWEST_WEIGHT = 0.4;
+
+/**
+ * Watches the load of this process. A sample is taken when one is asked for and the last is older than
+ * 100 ms. Apart from the event loop's delay, which is watched from the first request on, nothing runs
+ * by itself: a process that asks nobody pays nothing.
+ */
+export class LoadMonitor implements LoadSource {
+  readonly turns: EventLoopTurns;
+  readonly #clock: Clock;
+  readonly #cpu: CpuMeter;
+  readonly #utilization: UtilizationMeter;
+  readonly #delays: DelayReader;
+  readonly #readMemory: () => MemoryUse;
+  readonly #memoryLimits: MemoryLimits;
+  readonly #latencies: LatencyHistogram;
+  readonly #costs: RequestCosts;
+  #inFlight = 0;
+  #waiting = 0;
+  #timersMs = 0;
+  #isStarted = false;
+  #sampledAtMs: number;
+  #snapshot: LoadSnapshot;
+
+  constructor(options: LoadMonitorOptions = {}) {
+    this.#clock = options.clock ?? systemClock;
+    const nowMs = this.#clock.monotonicMs();
+    const cgroup = options.cgroup ?? readCgroupLimits();
+    this.turns = options.turns ?? new EventLoopTurns();
+    this.#cpu = new CpuMeter(grantedCpus(cgroup), nowMs, options.readCpuMs);
+    this.#utilization = new UtilizationMeter(options.readLoopTime);
+    this.#delays = options.delays ?? new TimerDelays();
+    this.#readMemory = options.readMemory ?? processMemory;
+    this.#memoryLimits = options.memoryLimits ?? memoryLimits(cgroup);
+    this.#latencies = new LatencyHistogram(nowMs);
+    this.#costs = new RequestCosts(options.readLoopTime);
+    this.#sampledAtMs = nowMs;
+    const nothing = { cpu: 0, eventLoopUtilization: 0, eventLoopDelayMs: 0, latencyMs: 0, inFlight: 0, backlogMs: 0 };
+    this.#snapshot = Object.freeze({ ...nothing, memory: this.#memory() });
+  }
+
+  /**
+   * A request has come.
+   *
+   * @returns when, in milliseconds of the monotonic clock: before it was handed over, if it had to wait
+   */
+  arrive(): number {
+    if (!this.#isStarted) this.#start();
+    this.#inFlight++;
+    return this.turns.arrive(this.#clock.monotonicMs());
+  }
+
+  /**
+   * A request is answered, or its client has gone.
+   *
+   * @param latencyMs counted when it is a number from 0; NaN for what says nothing of the load
+   */
+  depart(latencyMs: number, nowMs: number): void {
+    this.#inFlight--;
+    if (latencyMs >= 0) this.#costs.answered++;
+    this.#latencies.record(latencyMs, nowMs);
+  }
+
+  /** A request waits for its client, who has not sent all of its body: it is in flight no more. */
+  suspend(): void {
+    this.#inFlight--;
+    this.#waiting++;
+  }
+
+  /**
+   * What a request has waited for has come.
+   *
+   * @returns when, as {@link arrive} does
+   */
+  resume(): number {
+    this.#waiting--;
+    return this.arrive();
+  }
+
+  /** A request that waits for its client leaves. */
+  departWaiting(): void {
+    this.#waiting--;
+  }
+
+  /** Requests that wait for the rest of their bodies: whoever reads them has nothing to do meanwhile. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Ends the watch of the event loop; the next request begins it again. */
+  stop(): void {
+    if (this.#isStarted) this.#delays.stop();
+    this.#isStarted = false;
+  }
+
+  /** The 95th percentile as it was sampled last, in milliseconds. */
+  get latencyMs(): number {
+    return this.#snapshot.latencyMs;
+  }
+
+  /** What a request costs the event loop, on average of late, in milliseconds; 0 when none was answered yet. */
+  get requestCostMs(): number {
+    return this.#costs.meanMs;
+  }
+
+  /** Requests that are not answered yet, at this moment. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** The load now, at most 100 ms old. */
+  snapshot(): LoadSnapshot {
+    const nowMs = this.#clock.monotonicMs();
+    const elapsedMs = nowMs - this.#sampledAtMs;
+    if (elapsedMs < SAMPLE_EVERY_MS) return this.#snapshot;
+    // After a pause the sample spans the pause, and what was before says nothing any more.
+    const weight = elapsedMs > 1000 ? 1 : NEWEST_WEIGHT;
+    const last = this.#snapshot;
+    this.#sampledAtMs = nowMs;
+    this.#snapshot = Object.freeze({
+      cpu: blend(last.cpu, this.#cpu.sample(nowMs), weight),
+      eventLoopUtilization: blend(last.eventLoopUtilization, this.#utilization.sample(), weight),
+      eventLoopDelayMs: this.#delayMs(weight, nowMs),
+      memory: this.#memory(),
+      latencyMs: this.#latencies.quantile(0.95, nowMs),
+      inFlight: this.#inFlight,
+      // Without the one that asks.
+      backlogMs: Math.max(0, this.#inFlight - 1) * this.#costs.sample(this.turns.refusedMs),
+    });
+    return this.#snapshot;
+  }
+
+  #start(): void {
+    this.#isStarted = true;
+    this.#delays.start();
+  }
+
+  /** No timer fires during a long turn: its age is the delay then. */
+  #delayMs(weight: number, nowMs: number): number {
+    const takenMs = this.#delays.take();
+    if (!Number.isNaN(takenMs)) this.#timersMs = blend(this.#timersMs, takenMs, weight);
+    return Math.max(this.#timersMs, this.turns.ageMs(nowMs));
+  }
+
+  #memory(): number {
+    return memoryShare(this.#readMemory(), this.#memoryLimits);
+  }
+}
+
+function blend(last: number, newest: number, weight: number): number {
+  return last + (newest - last) * weight;
+}

@@ -1,0 +1,142 @@
+import type { Clock } from "../core/clock.js";
+import type { EventHub } from "../core/events.js";
+import type { PathPatterns } from "../core/path-patterns.js";
+import { type Refusal, refusal } from "../core/problem.js";
+import { type HostRequest, type RequestView, requestEvent } from "../core/request-view.js";
+import { ConcurrencyGate, type GateLoad } from "./gate.js";
+import { isPriority, type RequestPriority } from "./priority.js";
+
+/** Says how much a request matters when not all can be served. */
+export type PriorityOf<Request extends HostRequest = HostRequest> = (request: Request) => RequestPriority;
+
+/** What a limit says about shedding. */
+export interface SheddingOptions {
+  /** The limit's name. */
+  readonly name: string;
+  /** Requests in progress at a time; `"auto"`: found from latencies. */
+  readonly maxConcurrency: number | "auto";
+  /** Milliseconds of latency that the limit's user tolerates. */
+  readonly latencyThresholdMs: number;
+  /** The share of the places that one client may hold; `undefined`: the gate's own default. */
+  readonly clientShare: number | undefined;
+  /** What a request is counted by, before the limit was asked. */
+  readonly clientOf: (view: RequestView) => string;
+  readonly priority: PriorityOf | undefined;
+  /** Paths that are never refused: health checks, and what the limit does not concern. */
+  readonly exempt: readonly PathPatterns[];
+  /** Count and report, but never refuse. */
+  readonly dryRun: boolean;
+}
+
+/** What shedding needs of its surroundings. */
+export interface SheddingParts {
+  readonly clock: Clock;
+  readonly events: EventHub;
+  readonly load: GateLoad;
+}
+
+/** Work in front of the event loop may take so much of the latency; the rest is for waiting before, and the work itself. */
+const BACKLOG_SHARE = 0.4;
+
+/** The answer to what found no place: 503, and another try in a second may find one. */
+export const SHED: Refusal = refusal(
+  {
+    type: "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",
+    title: "Temporarily reduced capacity",
+    status: 503,
+    detail: "The server is busy. Try again after the seconds in Retry-After.",
+  },
+  ["Retry-After", "1"],
+);
+
+/** What shedding must know of a request beside its view. */
+export interface SheddableRequest {
+  /** The decoded path; `undefined` when it cannot be decoded. */
+  readonly path: string | undefined;
+  /** Whether the rest of the body is still on its way. */
+  readonly hasBodyToCome: boolean;
+}
+
+/** One gate with its rules: who is let in first, and who always. */
+export class LoadShedder {
+  readonly gate: ConcurrencyGate;
+  readonly #options: SheddingOptions;
+  readonly #events: EventHub;
+  #hasWarned = false;
+  #hasWarnedOfShare = false;
+
+  constructor(options: SheddingOptions, parts: SheddingParts) {
+    this.#options = options;
+    this.#events = parts.events;
+    const longestBacklogMs = options.latencyThresholdMs * BACKLOG_SHARE;
+    const { maxConcurrency, clientShare } = options;
+    this.gate = new ConcurrencyGate(maxConcurrency, { ...parts, longestBacklogMs, clientShare });
+  }
+
+  /**
+   * Whether a request must be refused. Takes no place yet.
+   *
+   * @param client what the limit counts the request by
+   * @param request knows the decoded path, which is read only when there is no place
+   */
+  refuses(view: RequestView, client: string, request: SheddableRequest): boolean {
+    const priority = this.#priorityOf(view.request);
+    const hasPlace = this.gate.hasPlace(priority);
+    if (hasPlace && this.gate.hasPlaceFor(client, priority, request.hasBodyToCome)) return false;
+    if (this.#exempts(request.path)) return false;
+    if (hasPlace) this.#noteShareTaken();
+    else this.gate.noteShed();
+    this.#report(view, priority, hasPlace ? "client" : "places");
+    return !this.#options.dryRun;
+  }
+
+  /** What a request is counted by. */
+  clientOf(view: RequestView): string {
+    return this.#options.clientOf(view);
+  }
+
+  /** Behind a proxy that nobody trusts all clients are one: whoever runs it must learn why requests are refused. */
+  #noteShareTaken(): void {
+    this.gate.noteShareTaken();
+    if (this.#hasWarnedOfShare) return;
+    this.#hasWarnedOfShare = true;
+    const message =
+      `rate limit "${this.#options.name}": requests were refused because one client held its share of maxConcurrency ` +
+      "while places were free; behind a proxy give trustProxy, or all clients count as the proxy; " +
+      "for a server with a single client give clientShare: 1";
+    this.#events.emit("config.warning", { code: "CELLO_CLIENT_SHARE", message });
+  }
+
+  #exempts(path: string | undefined): boolean {
+    return path !== undefined && this.#options.exempt.some((patterns) => patterns.matches(path));
+  }
+
+  /** A function that fails neither ends the request nor lets it pass before others. */
+  #priorityOf(request: HostRequest): RequestPriority {
+    const { priority } = this.#options;
+    if (priority === undefined) return "normal";
+    try {
+      const answer: unknown = priority(request);
+      if (isPriority(answer)) return answer;
+      this.#warnOnce(`answered ${typeof answer}`);
+    } catch (error) {
+      this.#warnOnce(`threw (${error instanceof Error ? error.name : typeof error})`);
+    }
+    return "normal";
+  }
+
+  #warnOnce(what: string): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    const message = `rate limit "${this.#options.name}": the priority function ${what}; the request counted as normal`;
+    this.#events.emit("config.warning", { code: "CELLO_RATE_LIMIT_PRIORITY", message });
+  }
+
+  /** The event is built only when somebody listens. */
+  #report(view: RequestView, priority: RequestPriority, reason: "places" | "client"): void {
+    if (!this.#events.has("ratelimit.shed")) return;
+    const { name, dryRun } = this.#options;
+    const limit = Math.max(1, Math.round(this.gate.limit));
+    this.#events.emit("ratelimit.shed", { ...requestEvent(view), name, priority, reason, limit, dryRun });
+  }
+}

@@ -1,0 +1,53 @@
+import { ClientKeys } from "../client/key.js";
+import type { Clock } from "../core/clock.js";
+import type { EventHub } from "../core/events.js";
+import type { Refusal } from "../core/problem.js";
+import { type RequestView, requestEvent } from "../core/request-view.js";
+import { createKeyedLimit } from "../limits/memory/store.js";
+import { quotaExceeded } from "../limits/refusals.js";
+import type { KeyedLimit } from "../limits/store.js";
+
+const NAME = "preflight";
+const MOST_CLIENTS = 100_000;
+
+/**
+ * Bounds what takes nothing from a client's quota: preflights. A browser sends them by itself, so they
+ * must not use up what its user may do; and anybody can send them, so they must not come without end.
+ *
+ * In this process's memory, also where limits are shared: it protects the process, and no store is asked.
+ */
+export class PreflightBound {
+  readonly #limit: KeyedLimit;
+  readonly #keys: ClientKeys;
+  readonly #events: EventHub;
+  readonly #refusal = quotaExceeded([NAME]);
+
+  /** @param perMinute preflights of one client; as many may come at once */
+  constructor(perMinute: number, parts: { clock: Clock; events: EventHub; ipv6Prefix: number }) {
+    this.#keys = new ClientKeys(parts.ipv6Prefix);
+    this.#events = parts.events;
+    const policy = {
+      id: NAME,
+      name: NAME,
+      algorithm: "token-bucket",
+      requests: perMinute,
+      windowMs: 60_000,
+      maxKeys: MOST_CLIENTS,
+      isAdaptive: false,
+      requestsInForce: perMinute,
+    } as const;
+    this.#limit = createKeyedLimit(policy, parts.clock);
+  }
+
+  /** Counts a preflight; the refusal when its client has sent too many. */
+  refuse(view: RequestView): Refusal | undefined {
+    const { isAllowed, limit, retryAfterMs } = this.#limit.consume(this.#keys.of(view.clientIp), 1);
+    if (isAllowed) return undefined;
+    const retryAfter = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    if (this.#events.has("ratelimit.exceeded")) {
+      const event = { ...requestEvent(view), name: NAME, limit, retryAfter, dryRun: false };
+      this.#events.emit("ratelimit.exceeded", event);
+    }
+    return this.#refusal.after(retryAfter);
+  }
+}

@@ -1,0 +1,343 @@
+import { ConfigError } from "../core/errors.js";
+import { ConfigFields, describe, misspelledField } from "../core/options.js";
+import { canonicalPath, decodePath, type PathPatterns } from "../core/path-patterns.js";
+import type { Refusal } from "../core/problem.js";
+import { CorsConfig, type CorsOptions } from "../cors/config.js";
+import { Cors } from "../cors/cors.js";
+import { type CompiledSecurityHeaders, compileSecurityHeaders } from "../headers/compile.js";
+import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/config.js";
+import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "../limits/config.js";
+import { RateLimitStep } from "../limits/step.js";
+import type { LoadShedder } from "../overload/shedder.js";
+import type { SecurityPolicy } from "./security-policy.js";
+
+/** What a route may say about its own protection; every field adds to or overrides the app's. */
+export interface RouteSecurityOptions {
+  /**
+   * Whether the route needs a token: `"required"`, `"optional"` (a request without one passes, a
+   * bad one is refused) or `false` (tokens are not looked at). Default: as the app.
+   */
+  readonly auth?: "required" | "optional" | false | undefined;
+  /**
+   * Limits of this route. One with the `name` of an app's limit takes its place here, others are
+   * added to the app's; `false` switches all limits off.
+   */
+  readonly rateLimit?:
+    | RateLimitConfig
+    | PlainRateLimitOptions
+    | readonly (RateLimitConfig | PlainRateLimitOptions)[]
+    | false
+    | undefined;
+  /** Header fields that differ on this route, or `false` for none at all. */
+  readonly securityHeaders?: SecurityHeadersOptions | SecurityHeadersConfig | false | undefined;
+  /** Scopes that the token must all have (RFC 6750 section 3: 403 `insufficient_scope`). */
+  readonly scopes?: readonly string[] | undefined;
+  /** Roles of which the token must have at least one. */
+  readonly roles?: readonly string[] | undefined;
+  /** `false` switches the check for cross-site requests off, for routes that no browser form may reach. */
+  readonly csrf?: boolean | undefined;
+  /** Which pages of other origins may use this route, or `false` for none. Default: as the app. */
+  readonly cors?: CorsConfig | CorsOptions | false | undefined;
+}
+
+/** The names of the fields of {@link RouteSecurityOptions}. */
+export const ROUTE_SECURITY_FIELDS = Object.freeze([
+  "auth",
+  "rateLimit",
+  "securityHeaders",
+  "scopes",
+  "roles",
+  "csrf",
+  "cors",
+] as const);
+
+/** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
+const ADDED_FIELDS: readonly string[] = [
+  "ratelimit",
+  "ratelimit-policy",
+  "set-cookie",
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
+];
+
+/** What CORS adds: of these, `Vary` is added to and not replaced. */
+const CORS_FIELDS: readonly string[] = [
+  "access-control-allow-credentials",
+  "access-control-allow-origin",
+  "access-control-expose-headers",
+  "vary",
+];
+
+/** Where a route stands, as far as its host knows. */
+export interface RoutePlace {
+  /** The pattern of the route; `undefined` for a path without a route, and where the host does not tell. */
+  readonly pattern: string | undefined;
+  /** Whether OPTIONS is all that gets here, or nothing at all: a route for OPTIONS alone, an unknown path. */
+  readonly isForOptionsOnly: boolean;
+  /** Whether the host's router is known to decode paths, once, before it compares them. */
+  readonly isDecoded: boolean;
+}
+
+/** Where a route stands whose host does not tell. */
+export const UNKNOWN_PLACE: RoutePlace = Object.freeze({
+  pattern: undefined,
+  isForOptionsOnly: false,
+  isDecoded: false,
+});
+
+/** {@link RouteSecurityOptions}, checked. */
+export interface RouteSecurity {
+  readonly auth: "required" | "optional" | false | undefined;
+  readonly rateLimit: readonly RateLimitConfig[] | false | undefined;
+  readonly securityHeaders: SecurityHeadersConfig | SecurityHeadersOptions | false | undefined;
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly csrf: boolean | undefined;
+  readonly cors: CorsConfig | false | undefined;
+}
+
+/** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
+export interface RoutePolicy {
+  readonly headers: CompiledSecurityHeaders | undefined;
+  /** The fixed lines of `headers` as they stand in a head of HTTP/1, each with its line break. */
+  readonly headerText: string;
+  /** In lower case, every field that the layer may add or remove: what a handler sets of these needs a closer look. */
+  readonly contestedFields: ReadonlySet<string>;
+  /** The same for responses that used the session, to which `Cache-Control` is added as well. */
+  readonly contestedBesideCookie: ReadonlySet<string>;
+  /** Which pages of other origins may read its answers. */
+  readonly cors: Cors | undefined;
+  readonly auth: "required" | "optional" | false;
+  /** Whether a CORS preflight that is not answered here may pass without token and quota, because no handler of the application meets it by accident. */
+  readonly admitsPreflights: boolean;
+  /** The path that decides what is excluded, of a request target without its query; `undefined` when in doubt. */
+  readonly readPath: (rawPath: string) => string | undefined;
+  /** Paths that need no token, where the path decides and not the route alone. */
+  readonly excludedPaths: PathPatterns | undefined;
+  readonly clientLimits: RateLimitStep;
+  /** Whether the client's limits ask a store: then a request that finds no place is refused before. */
+  readonly shedsBeforeLimits: boolean;
+  readonly shedders: readonly LoadShedder[];
+  readonly identityLimits: RateLimitStep;
+  readonly csrf: "always" | "with-cookie" | "never";
+  readonly scopes: readonly string[];
+  readonly roles: readonly string[];
+  readonly insufficientScope: Refusal | undefined;
+}
+
+/**
+ * Checks the security options of a route.
+ *
+ * @param options the route's options; the host's own fields are left alone, but not slips of ours: a
+ *   `scope` that nobody reads would leave the door open
+ * @param route method and path, for messages
+ * @throws ConfigError naming the route and the field
+ */
+export function readRouteSecurity(options: RouteSecurityOptions, route: string): RouteSecurity {
+  const own: Record<string, unknown> = {};
+  for (const field of ROUTE_SECURITY_FIELDS) own[field] = options[field];
+  const fields = new ConfigFields(`route ${route}`, own, ROUTE_SECURITY_FIELDS);
+  refuseSlips(fields, options);
+  return Object.freeze({
+    auth: fields.oneOf("auth", ["required", "optional", false] satisfies RouteSecurityOptions["auth"][], undefined),
+    rateLimit: readOwnLimits(fields),
+    securityHeaders: readSecurityHeaders(fields, options),
+    scopes: readScopes(fields),
+    roles: fields.strings("roles") ?? [],
+    csrf: fields.boolean("csrf", undefined),
+    cors: readCors(options.cors),
+  });
+}
+
+/**
+ * Checks the options of a middleware, which are all ours: a name that does not exist is refused.
+ *
+ * @param further names of the host's own options
+ * @throws ConfigError naming the field
+ */
+export function readMiddlewareSecurity(
+  options: RouteSecurityOptions,
+  subject: string,
+  further: readonly string[] = [],
+): RouteSecurity {
+  new ConfigFields(`route behind ${subject}`, options, [...ROUTE_SECURITY_FIELDS, ...further]);
+  return readRouteSecurity(options, `behind ${subject}`);
+}
+
+function refuseSlips(fields: ConfigFields, options: object): void {
+  const known: readonly string[] = ROUTE_SECURITY_FIELDS;
+  for (const name of Object.keys(options)) {
+    const meant = known.includes(name) ? undefined : misspelledField(name, known);
+    if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such field", `did you mean "${meant}"?`);
+  }
+}
+
+/** Each is a scope-token of RFC 6749 section 3.3, because the challenge of a refusal names them. */
+function readScopes(fields: ConfigFields): readonly string[] {
+  const scopes = fields.strings("scopes") ?? [];
+  for (const scope of scopes) {
+    if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) continue;
+    fields.fail(
+      "CELLO_INVALID_VALUE",
+      "scopes",
+      `${JSON.stringify(scope)} is not one scope`,
+      'write each scope as an entry of its own, in ASCII without spaces, quotes and backslashes: ["read", "write"]',
+    );
+  }
+  return scopes;
+}
+
+function readOwnLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
+  const value = fields.raw("rateLimit");
+  if (value === undefined || value === false) return value;
+  const limits = readRateLimits(fields);
+  const names = limits.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) {
+    const problem = `two limits are named "${twice}"`;
+    fields.fail("CELLO_CONFLICT", "rateLimit", problem, "give each limit of a route its own name");
+  }
+  return limits;
+}
+
+function readCors(given: RouteSecurityOptions["cors"]): RouteSecurity["cors"] {
+  if (given === undefined || given === false || given instanceof CorsConfig) return given;
+  return new CorsConfig(given);
+}
+
+function readSecurityHeaders(fields: ConfigFields, options: RouteSecurityOptions): RouteSecurity["securityHeaders"] {
+  const value = options.securityHeaders;
+  if (value === undefined || value === false || value instanceof SecurityHeadersConfig) return value;
+  if (typeof value !== "object" || value === null) {
+    fields.fail(
+      "CELLO_WRONG_TYPE",
+      "securityHeaders",
+      `must be header fields or false, got ${describe(value)}`,
+      "write { csp: ... } or false",
+    );
+  }
+  // Built once here so that a mistake in it is an error of the route, at the line that registers it.
+  new SecurityHeadersConfig(value);
+  return value;
+}
+
+/**
+ * Compiles a route's protection from its own options and the application's.
+ *
+ * @param place where the route stands
+ * @throws ConfigError when the route asks for something that is not enabled
+ */
+export function compileRoute(security: SecurityPolicy, route: RouteSecurity, place: RoutePlace): RoutePolicy {
+  const { pattern } = place;
+  const name = pattern ?? "without a path";
+  requireEnabled(security, route, name);
+  const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
+  const headers = compileHeaders(security, route);
+  const clientLimits = new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client"));
+  const cors = compileCors(security, route, limits);
+  const contestedFields = new Set([
+    ...ADDED_FIELDS,
+    ...(cors === undefined ? [] : CORS_FIELDS),
+    ...(headers?.names.keys() ?? []),
+    ...(headers?.removed ?? []),
+  ]);
+  return Object.freeze({
+    headers,
+    headerText: headText(headers?.lines ?? []),
+    contestedFields,
+    contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
+    cors,
+    readPath: place.isDecoded ? decodePath : canonicalPath,
+    ...compileAuthentication(security, route, place),
+    // A route that asks for tokens by itself means it.
+    admitsPreflights: place.isForOptionsOnly && route.auth === undefined && !hasGrants(route),
+    clientLimits,
+    shedsBeforeLimits: clientLimits.asksStores,
+    shedders: Object.freeze(limits.flatMap(({ shedder }) => shedder ?? [])),
+    identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
+    csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
+    scopes: route.scopes,
+    roles: route.roles,
+    insufficientScope: hasGrants(route)
+      ? security.authenticator?.insufficientScope(route.scopes, route.roles)
+      : undefined,
+  });
+}
+
+/** One flat string: Node measures it with every head, and a joined one would be flattened each time. */
+function headText(lines: readonly string[]): string {
+  let text = "";
+  for (let index = 0; index < lines.length; index += 2) text += `${lines[index]}: ${lines[index + 1]}\r\n`;
+  return Buffer.from(text, "latin1").toString("latin1");
+}
+
+/** Whether a route asks what its caller may do. */
+export function hasGrants(route: RouteSecurity): boolean {
+  return route.scopes.length > 0 || route.roles.length > 0;
+}
+
+/** Pages may read what limits tell them: also the older fields, where a limit of the route sends those. */
+function compileCors(
+  security: SecurityPolicy,
+  route: RouteSecurity,
+  limits: readonly { readonly config: RateLimitConfig }[],
+): Cors | undefined {
+  const cors = route.cors === undefined ? security.cors : route.cors && new Cors(route.cors);
+  if (cors === undefined || cors === false) return undefined;
+  const sendsLegacy = limits.some(({ config }) => config.headers === "legacy" || config.headers === "both");
+  return sendsLegacy ? cors.withLegacyLimits : cors;
+}
+
+function compileAuthentication(
+  security: SecurityPolicy,
+  route: RouteSecurity,
+  { pattern }: RoutePlace,
+): Pick<RoutePolicy, "auth" | "excludedPaths"> {
+  const config = security.jwt?.config;
+  if (config === undefined) return { auth: false, excludedPaths: undefined };
+  if (route.auth !== undefined) return { auth: route.auth, excludedPaths: undefined };
+  // A route that names scopes or roles says more than a list of excluded paths: its token is looked at.
+  if (hasGrants(route)) return { auth: "required", excludedPaths: undefined };
+  const auth = config.required ? "required" : "optional";
+  const { excludedPaths } = config;
+  const isExcluded = pattern === undefined ? undefined : excludedPaths.matchesRoute(pattern);
+  if (isExcluded === true) return { auth: false, excludedPaths: undefined };
+  const isDecidedByPath = isExcluded === undefined && !excludedPaths.isEmpty;
+  return { auth, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
+}
+
+function compileHeaders(security: SecurityPolicy, route: RouteSecurity): CompiledSecurityHeaders | undefined {
+  const { securityHeaders } = route;
+  if (securityHeaders === false) return undefined;
+  if (securityHeaders instanceof SecurityHeadersConfig) return compileSecurityHeaders(securityHeaders);
+  if (securityHeaders === undefined) return security.headers;
+  const base = security.securityHeaders;
+  return compileSecurityHeaders(
+    base === undefined ? new SecurityHeadersConfig(securityHeaders) : base.extend(securityHeaders),
+  );
+}
+
+/** A lock that a route asks for and nobody switched on must not stand open silently. */
+function requireEnabled(security: SecurityPolicy, route: RouteSecurity, name: string): void {
+  const needsTokens = route.auth === "required" || hasGrants(route);
+  if (needsTokens && security.jwt === undefined) {
+    const field = route.scopes.length > 0 ? "scopes" : route.roles.length > 0 ? "roles" : "auth";
+    throw new ConfigError({
+      code: "CELLO_NOT_ENABLED",
+      subject: `route ${name}`,
+      field,
+      problem: "needs tokens, and JWT is not enabled",
+      mend: "call enableJwt, or leave the field out",
+    });
+  }
+  if (route.auth === false && hasGrants(route)) {
+    throw new ConfigError({
+      code: "CELLO_CONFLICT",
+      subject: `route ${name}`,
+      field: "auth",
+      problem: "is false, and the route asks for scopes or roles",
+      mend: "leave auth out, or the scopes and roles",
+    });
+  }
+}
