@@ -1,7 +1,30 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
 const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+const cores = availableParallelism();
+
+/** What asserts a time, or needs the processor for itself. */
+const timing = [
+  "lab/load/open-loop.test.ts",
+  "src/overload/event-loop.test.ts",
+  "test/{load,shedding}.test.ts",
+  "test/redis/{busy,cluster-faults,connection,failure,fleet-example,limits-load,replay,revocation}.test.ts",
+];
+
+/** What patches its process, measures it or needs it new, and must not share it with other files. */
+const alone = ["src/cli/*.test.ts", "src/hosts/node/prepared-lines.test.ts"];
+const PATCHES = /\bvi\.(?!fn\b|mocked\b)|\bprocess\.(?:on|once|emit|chdir|memoryUsage)\b|\bsetFlagsFromString\b/;
+const patching = readdirSync(source(""), { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".test.ts") && PATCHES.test(readFileSync(source(file), "utf8")))
+  .map((file) => `src/${file}`);
+
+/** A group of files with workers of its own; one lane runs after the other. */
+function lane(name: string, order: number, test: TestProjectInlineConfiguration["test"]) {
+  return { extends: true, test: { name, sequence: { groupOrder: order }, ...test } } as const;
+}
 
 export default defineConfig({
   resolve: {
@@ -12,8 +35,24 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["src/**/*.test.ts", "test/**/*.test.ts", "lab/**/*.test.ts"],
     environment: "node",
     testTimeout: 20_000,
+    projects: [
+      lane("unit", 1, {
+        include: ["src/**/*.test.ts"],
+        exclude: [...timing, ...alone, ...patching],
+        pool: "threads",
+        isolate: false,
+        maxWorkers: Math.max(2, cores),
+      }),
+      lane("system", 2, {
+        include: ["test/**/*.test.ts", "lab/**/*.test.ts", ...alone, ...patching],
+        exclude: timing,
+        pool: "forks",
+        // Half of it waits.
+        maxWorkers: cores + 1,
+      }),
+      lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 1 }),
+    ],
   },
 });
