@@ -1,18 +1,19 @@
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { CommandFailure } from "./failure.js";
-import type { KeyDocument } from "./key-material.js";
+import { CommandFailure } from "./io.js";
 
-const privateMode = 0o600;
-const publicMode = 0o644;
-
-/** A file that was written. */
-export interface KeyFile {
-  readonly path: string;
-  readonly isPrivate: boolean;
+/** One form of a key: its text, and what follows the prefix in the file name, for example `private.pem`. */
+export interface KeyDocument {
+  readonly suffix: string;
+  readonly text: string;
 }
 
-type NewFile = KeyFile & { readonly text: string };
+type KeyFile = KeyDocument & { readonly path: string };
+
+/** Whether a form of a key must be kept from others: all do, but for a public key. */
+export function isPrivate({ suffix }: KeyDocument): boolean {
+  return !suffix.startsWith("public.");
+}
 
 /**
  * Writes the forms of a key beside each other: all of them or none.
@@ -26,26 +27,26 @@ export function writeKeyFiles(
   name: string,
   documents: readonly KeyDocument[],
   overwrite: boolean,
-): KeyFile[] {
+): readonly KeyFile[] {
   const prefix = isFolder(out) ? join(out, name) : out;
   const files = documents.map((document) => ({ ...document, path: `${prefix}.${document.suffix}` }));
   const taken = files.find((file) => existsSync(file.path));
   if (taken !== undefined && !overwrite) {
     throw new CommandFailure(`${taken.path} exists; nothing was written (--force overwrites)`);
   }
-  // A new folder is for keys alone: nobody else needs to look into it.
+  // A new folder is for keys alone: its owner is the only one who needs to look into it.
   mkdirSync(dirname(prefix), { recursive: true, mode: 0o700 });
   if (overwrite) replaceAll(files);
   else createAll(files);
-  return files.map(({ path, isPrivate }) => ({ path, isPrivate }));
+  return files;
 }
 
-/** The mode holds from the first byte on, and a link that somebody put in our way is not followed ("wx"). */
-function createAll(files: readonly NewFile[]): void {
+/** The mode holds from the first byte on, and a link that an attacker put in the way is not followed ("wx"). */
+function createAll(files: readonly KeyFile[]): void {
   const written: string[] = [];
   try {
     for (const file of files) {
-      writeFileSync(file.path, file.text, { mode: file.isPrivate ? privateMode : publicMode, flag: "wx" });
+      writeFileSync(file.path, file.text, { mode: isPrivate(file) ? 0o600 : 0o644, flag: "wx" });
       written.push(file.path);
     }
   } catch (error) {
@@ -56,7 +57,7 @@ function createAll(files: readonly NewFile[]): void {
 }
 
 /** The old files go only when all new ones are on the disk; a loose mode of an old file is not inherited. */
-function replaceAll(files: readonly NewFile[]): void {
+function replaceAll(files: readonly KeyFile[]): void {
   const staged = files.map((file) => {
     return { ...file, path: join(dirname(file.path), `.${basename(file.path)}.${process.pid}.tmp`), target: file.path };
   });

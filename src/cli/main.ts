@@ -1,42 +1,56 @@
 #!/usr/bin/env node
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { exitCodes, explain } from "./failure.js";
+import { CommandFailure, type CommandIo, exitCodes } from "./io.js";
 import { addKeygenCommand } from "./keygen.js";
 import { addSecretCommand } from "./secret.js";
-import { addTokenDecodeCommand } from "./token-decode.js";
-import { addTokenSignCommand } from "./token-sign.js";
-import { addTokenVerifyCommand } from "./token-verify.js";
+import { addTokenCommands } from "./token.js";
 
-await run(process.argv);
+const load = createRequire(import.meta.url);
 
-/** Parses the command line, runs the command, and turns every failure into one line and an exit code. */
-async function run(argv: readonly string[]): Promise<void> {
+if (isProgram()) {
   // A reader that closes the pipe early ("cello keygen ES256 | head -1") is no failure of ours.
-  process.stdout.on("error", () => process.exit(exitCodes.ok));
+  process.stdout.on("error", () => undefined);
   // Warnings (of a short secret) look like ours, without Node's process id and advice.
   process.removeAllListeners("warning");
   process.on("warning", ({ message }) => process.stderr.write(`warning: ${message}\n`));
+  process.exitCode = await run(process.argv.slice(2), process);
+}
+
+/**
+ * Parses the command line, runs the command, and turns every failure into one line and an exit code.
+ *
+ * @param argv what follows `cello`: `["token", "decode"]`
+ */
+export async function run(argv: readonly string[], io: CommandIo): Promise<number> {
   try {
-    await program().parseAsync([...argv]);
+    await program(io).parseAsync([...argv], { from: "user" });
+    return exitCodes.ok;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      // commander has already printed the help or the message.
-      process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-      return;
-    }
-    const { message, exitCode } = explain(error);
-    process.stderr.write(`error: ${message}\n`);
-    process.exitCode = exitCode;
+    // commander has already printed the help or the message.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    io.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof CommandFailure ? error.exitCode : exitCodes.failed;
   }
 }
 
-function program(): Command {
+/** Whether Node was started with this file, by its path or by the link to it that npm makes, and not another. */
+function isProgram(): boolean {
+  const [, started = ""] = process.argv;
+  try {
+    return load.resolve(started) === load.resolve(import.meta.filename);
+  } catch {
+    return false; // "node -e" has its first argument there
+  }
+}
+
+function program(io: CommandIo): Command {
   const cello = new Command("cello")
     .description("Secrets, keys and tokens for an app that Cello protects.")
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .exitOverride()
+    .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) })
     .showHelpAfterError('(add "--help" for the options and examples)')
     .addHelpText(
       "after",
@@ -50,17 +64,13 @@ Examples:
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage.`,
     );
-  addSecretCommand(cello);
-  addKeygenCommand(cello);
-  const token = cello.command("token").description("sign, verify or look into a token");
-  addTokenSignCommand(token);
-  addTokenVerifyCommand(token);
-  addTokenDecodeCommand(token);
+  addSecretCommand(cello, io);
+  addKeygenCommand(cello, io);
+  addTokenCommands(cello, io);
   return cello;
 }
 
 function packageVersion(): string {
-  const manifest: unknown = createRequire(import.meta.url)("../../package.json");
-  const hasVersion = typeof manifest === "object" && manifest !== null && "version" in manifest;
-  return hasVersion ? String(manifest.version) : "unknown";
+  // Our own manifest: what stands there is known.
+  return (load("../../package.json") as { version: string }).version;
 }

@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { Command } from "commander";
-import { wholeNumber } from "./failure.js";
+import type { CommandIo } from "./io.js";
+import { wholeNumber } from "./options.js";
 
 // 128 bits is the least that cannot be guessed; more than 1024 bytes helps nobody.
 const leastBytes = 16;
 const mostBytes = 1024;
 
 /** Adds `cello secret`: random bytes as base64url text, for `JwtConfig.secret` or `SessionConfig.secret`. */
-export function addSecretCommand(parent: Command): void {
+export function addSecretCommand(parent: Command, io: CommandIo): void {
   parent
     .command("secret")
     .summary("print a random secret")
@@ -22,6 +23,6 @@ Examples:
   $ echo "JWT_SECRET=$(cello secret)" >> .env`,
     )
     .action((options: { bytes: number }) => {
-      process.stdout.write(`${randomBytes(options.bytes).toString("base64url")}\n`);
+      io.stdout.write(`${randomBytes(options.bytes).toString("base64url")}\n`);
     });
 }

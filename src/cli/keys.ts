@@ -1,11 +1,9 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
-import { ALGORITHM_NAMES, type AlgorithmName, isAlgorithmName } from "../jws/algorithms.js";
+import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName, isAlgorithmName } from "../jws/algorithms.js";
 import { isJsonObject, type JsonObject } from "../jws/json.js";
-import { CommandFailure, usageFailure } from "./failure.js";
-import { algorithmOfKey } from "./key-material.js";
-import { readStandardInput, withoutLineEnd } from "./standard-input.js";
+import { CommandFailure, type CommandIo, readStandardInput, usageFailure, withoutLineEnd } from "./io.js";
 
 /** The options that say where a key is. There is none for the key itself: `ps` and shell histories show those. */
 export interface KeySourceOptions {
@@ -14,10 +12,11 @@ export interface KeySourceOptions {
   readonly algorithm?: AlgorithmName;
 }
 
-/** A key or secret, and the algorithm to use it with. */
-export interface SourcedKey {
+/** A key or secret, the algorithm to use it with, and whether a weak secret is refused: what `Jwt` takes. */
+interface SourcedKey {
   readonly secret: string | JsonObject;
   readonly algorithm: AlgorithmName;
+  readonly strict: boolean;
 }
 
 export const keySourceHelp = `The key is a secret, PEM or JWK and comes from --key-file, --secret-env or standard input,
@@ -41,16 +40,18 @@ export function namesKey(options: KeySourceOptions): boolean {
  *
  * @throws CommandFailure
  */
-export async function readKey(options: KeySourceOptions): Promise<SourcedKey> {
-  const text = await readKeyText(options);
+export async function readKey(options: KeySourceOptions, io: CommandIo): Promise<SourcedKey> {
+  const text = await readKeyText(options, io);
   const secret = parseKeyText(text);
-  return { secret, algorithm: options.algorithm ?? algorithmFor(secret) };
+  const algorithm = options.algorithm ?? algorithmFor(secret);
+  return { secret, algorithm, strict: io.env.NODE_ENV === "production" };
 }
 
-async function readKeyText({ keyFile, secretEnv }: KeySourceOptions): Promise<string> {
+async function readKeyText({ keyFile, secretEnv }: KeySourceOptions, io: CommandIo): Promise<string> {
   if (keyFile !== undefined) return withoutLineEnd(readFileSync(keyFile, "utf8"));
-  if (secretEnv === undefined) return readStandardInput("the key", "give --key-file or --secret-env, or pipe it in");
-  const value = process.env[secretEnv];
+  if (secretEnv === undefined)
+    return readStandardInput(io, "the key", "give --key-file or --secret-env, or pipe it in");
+  const value = io.env[secretEnv];
   if (value === undefined || value === "") {
     throw new CommandFailure(`the environment variable ${JSON.stringify(secretEnv)} is not set`);
   }
@@ -83,6 +84,17 @@ function algorithmFor(secret: string | JsonObject): AlgorithmName {
     throw usageFailure("the key fits several algorithms or none; name one with --algorithm, for example RS256");
   }
   return algorithm;
+}
+
+/** The algorithm that a key pair is for, where the key itself leaves no choice; RSA leaves six. */
+function algorithmOfKey(key: KeyObject): AlgorithmName | undefined {
+  const type = key.asymmetricKeyType;
+  if (type === "ed25519" || type === "ed448") return "EdDSA";
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  return ALGORITHM_NAMES.find((name) => {
+    const algorithm = ALGORITHMS[name];
+    return algorithm.kind === "ecdsa" && algorithm.namedCurve === curve;
+  });
 }
 
 function toKeyObject(key: string | JsonObject): KeyObject {

@@ -1,6 +1,17 @@
 import { InvalidArgumentError } from "commander";
 import { isJsonObject, type JsonObject } from "../jws/json.js";
-import { usageFailure } from "./failure.js";
+import { usageFailure } from "./io.js";
+
+/** A parser for an option that is a whole number from `min` to `max`. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
 
 /** A claim from the command line: name and text. */
 export type ClaimPair = readonly [name: string, value: string];
