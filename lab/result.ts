@@ -1,4 +1,5 @@
-/** What the lab measures, as it is written to `lab/results/lab.json`: one run, whole. */
+/** What the lab measures. */
+import type { RunHead } from "../bench/harness/suite.js";
 
 /** What the server does for a request. */
 export type WorkKind =
@@ -99,11 +100,7 @@ export interface Baseline {
 }
 
 /** One run of the lab. */
-export interface LabRun {
-  readonly date: string;
-  readonly machine: string;
-  readonly command: string;
-  readonly versions: Readonly<Record<string, string>>;
+export interface LabRun extends RunHead {
   readonly baselines: readonly Baseline[];
   readonly trials: readonly TrialResult[];
   /** Requests per second with next to no work, closed loop: what the adaptive limit costs. */

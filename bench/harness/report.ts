@@ -1,55 +1,59 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { drawChart } from "./chart.js";
 import { type ContestResult, perSecond, type Round } from "./contest.js";
 import { figures } from "./figures.js";
 import { serverTitle } from "./servers.js";
 import { median, medianRatio } from "./statistics.js";
+import { headLines, type RunHead, spread, table, verdict } from "./suite.js";
 
 /** A whole run. */
-export interface RunResult {
-  readonly date: string;
-  readonly command: string;
-  readonly machine: Readonly<Record<string, string>>;
-  readonly versions: Readonly<Record<string, string>>;
+export interface RunResult extends RunHead {
   readonly load: string;
-  readonly isPinned: boolean;
   readonly rounds: number;
   readonly seconds: number;
   readonly contests: readonly ContestResult[];
 }
 
-/** Writes name.json, name.md and name.svg into a folder. */
-export function writeReport(run: RunResult, folder: URL, name: string): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(run, null, 2)}\n`);
-  writeFileSync(new URL(`${name}.md`, folder), markdown(run));
-  writeFileSync(new URL(`${name}.svg`, folder), drawChart(run.contests.filter(({ rate }) => rate === 0)));
+/** One line for each server and workload: a value a round. */
+export function trialsOf(contests: readonly ContestResult[]): object[] {
+  return contests.flatMap(({ workload, rate, servers }) =>
+    servers.map(({ server, rounds }) => ({
+      workload,
+      ...(rate > 0 && { rate }),
+      server,
+      perSecond: rounds.map((round) => Math.round(perSecond(round))),
+      cpuMicros: rounds.map(({ cpuMicros }) => rounded(cpuMicros)),
+      p50Ms: rounds.map(({ p50Ms }) => rounded(p50Ms)),
+      p99Ms: rounds.map(({ p99Ms }) => rounded(p99Ms)),
+    })),
+  );
+}
+
+function rounded(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(4));
 }
 
 /** The run as Markdown: where and how, the figures against their targets, a table per workload. */
 export function markdown(run: RunResult): string {
-  const head = [
-    "# Servers",
-    "",
-    `\`${run.command}\`, ${run.date.slice(0, 10)}, ${Object.values(run.machine).join(", ")}.`,
-    `Load: ${run.load}; ${run.rounds} interleaved rounds of ${run.seconds} s; ${
-      run.isPinned ? "servers on core 0, load on core 1" : "not pinned to cores"
-    }. Medians; a ratio is the median of the ratios within a round.`,
-    "",
-    `Versions: ${Object.entries(run.versions)
-      .map(([name, version]) => `${name} ${version}`)
-      .join(", ")}.`,
-    "",
-  ];
-  return [...head, ...figureTable(run), ...run.contests.flatMap(contestTable)].join("\n");
+  const place = run.isPinned ? "servers on core 0, load on core 1" : "not pinned to cores";
+  const how = `Load: ${run.load}; ${run.rounds} interleaved rounds of ${run.seconds} s; ${place}.`;
+  const rows = figures(run.contests).map(({ title, target, value, isMet }) => [title, target, verdict(value, isMet)]);
+  const shown = table(["figure", "target", "got"], 3, rows);
+  return [
+    ...headLines("Servers", run, how),
+    ...(shown.length === 0 ? [] : ["## Figures", "", ...shown]),
+    ...run.contests.flatMap(contestTable),
+  ].join("\n");
 }
 
-function figureTable({ contests }: RunResult): string[] {
-  const rows = figures(contests).map(
-    ({ title, target, value, isMet }) => `| ${title} | ${target} | ${value.toFixed(2)} x${isMet ? "" : " (missed)"} |`,
-  );
-  return rows.length === 0 ? [] : ["## Figures", "", "| figure | target | got |", "|---|---|---|", ...rows, ""];
-}
+const COLUMNS = [
+  "server",
+  "requests/s",
+  "lowest-highest",
+  "Cello App against it",
+  "CPU us/request",
+  "its CPU against Cello App's",
+  "p50 ms",
+  "p99 ms",
+];
 
 function contestTable({ title, workload, rate, servers }: ContestResult): string[] {
   const celloRounds = servers.find(({ server }) => server === "cello-app")?.rounds;
@@ -59,28 +63,23 @@ function contestTable({ title, workload, rate, servers }: ContestResult): string
     const rates = rounds.map(perSecond);
     const cpu = rounds.map(cpuOf);
     const ratio = cello === undefined ? Number.NaN : medianRatio(cello, rates);
-    const spread = `${Math.min(...rates).toFixed(0)}-${Math.max(...rates).toFixed(0)}`;
-    const columns = [
+    return [
       serverTitle(server),
       median(rates).toFixed(0),
-      spread,
+      spread(rates),
       times(ratio),
       cpu.includes(Number.NaN) ? "" : median(cpu).toFixed(1),
       times(celloCpu === undefined ? Number.NaN : medianRatio(cpu, celloCpu)),
       median(rounds.map(({ p50Ms }) => p50Ms)).toFixed(2),
       median(rounds.map(({ p99Ms }) => p99Ms)).toFixed(2),
     ];
-    return `| ${columns.join(" | ")} |`;
   });
   return [
     `## ${title}`,
     "",
     rate > 0 ? `\`${workload}\`: open loop, ${rate} requests/s.` : `\`${workload}\`: closed loop.`,
     "",
-    "| server | requests/s | lowest-highest | Cello App against it | CPU us/request | its CPU against Cello App's | p50 ms | p99 ms |",
-    "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ...rows,
-    "",
+    ...table(COLUMNS, 1, rows),
   ];
 }
 

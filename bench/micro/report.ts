@@ -1,14 +1,9 @@
-import { mkdirSync, writeFileSync } from "node:fs";
 import { median, medianRatio } from "../harness/statistics.js";
+import { headLines, type RunHead, spread, table, verdict } from "../harness/suite.js";
 import type { MicroResult } from "./measure.js";
 
 /** A whole run of the micro-benchmarks. */
-export interface MicroRun {
-  readonly date: string;
-  readonly command: string;
-  readonly machine: Readonly<Record<string, string>>;
-  readonly versions: Readonly<Record<string, string>>;
-  readonly isPinned: boolean;
+export interface MicroRun extends RunHead {
   readonly rounds: number;
   readonly results: readonly MicroResult[];
 }
@@ -28,37 +23,29 @@ const BYTES_TARGETS: readonly (readonly [name: string, cello: string, atMost: nu
   ["limiter-bytes-1000000", "cello sliding window", 48],
 ];
 
-/** Writes name.json and name.md into a folder. */
-export function writeMicroReport(run: MicroRun, folder: URL, name: string): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(run, null, 2)}\n`);
-  writeFileSync(new URL(`${name}.md`, folder), microMarkdown(run));
+/** One line for each case and contender: a value a round. */
+export function microTrials(results: readonly MicroResult[]): object[] {
+  return results.flatMap(({ name, mode, contenders }) =>
+    contenders.map(({ contender, values }) => {
+      const rounded = values.map((value) => Number(value.toPrecision(4)));
+      return { case: name, contender, [mode === "bytes" ? "bytesPerKey" : "cpuNanoseconds"]: rounded };
+    }),
+  );
 }
 
 /** The run as Markdown. */
 export function microMarkdown(run: MicroRun): string {
-  const versions = Object.entries(run.versions).map(([name, version]) => `${name} ${version}`);
+  const place = run.isPinned ? ", pinned to a core" : "";
+  const how = `Each contender in processes of its own, ${run.rounds} interleaved rounds of computing time${place}.`;
+  const shown = table(["figure", "target", "got"], 3, [...rateRows(run.results), ...bytesRows(run.results)]);
   return [
-    "# Micro-benchmarks",
-    "",
-    `\`${run.command}\`, ${run.date.slice(0, 10)}, ${Object.values(run.machine).join(", ")}.`,
-    `Each contender in processes of its own, ${run.rounds} interleaved rounds, medians of computing time${
-      run.isPinned ? ", pinned to a core" : ""
-    }; a ratio is the median of the ratios within a round.`,
-    "",
-    `Versions: ${versions.join(", ")}.`,
-    "",
-    ...targetTable(run.results),
+    ...headLines("Micro-benchmarks", run, how),
+    ...(shown.length === 0 ? [] : ["## Figures", "", ...shown]),
     ...run.results.flatMap(resultTable),
   ].join("\n");
 }
 
-function targetTable(results: readonly MicroResult[]): string[] {
-  const rows = [...rateRows(results), ...bytesRows(results)];
-  return rows.length === 0 ? [] : ["## Figures", "", "| figure | target | got |", "|---|---|---|", ...rows, ""];
-}
-
-function rateRows(results: readonly MicroResult[]): string[] {
+function rateRows(results: readonly MicroResult[]): string[][] {
   return RATE_TARGETS.flatMap(([name, cello, others, atLeast]) => {
     const result = results.find((one) => one.name === name);
     const own = valuesOf(result, cello);
@@ -67,20 +54,18 @@ function rateRows(results: readonly MicroResult[]): string[] {
       .sort((a, b) => median(a.values) - median(b.values))[0];
     if (result === undefined || own === undefined || fastest === undefined) return [];
     const ratio = medianRatio(fastest.values, own);
-    const missed = ratio >= atLeast ? "" : " (missed)";
-    return [`| ${result.title}: rate against ${fastest.other} | >= ${atLeast} x | ${ratio.toFixed(2)} x${missed} |`];
+    return [[`${result.title}: rate against ${fastest.other}`, `>= ${atLeast} x`, verdict(ratio, ratio >= atLeast)]];
   });
 }
 
-function bytesRows(results: readonly MicroResult[]): string[] {
+function bytesRows(results: readonly MicroResult[]): string[][] {
   return BYTES_TARGETS.flatMap(([name, cello, atMost]) => {
     const result = results.find((one) => one.name === name);
     const own = valuesOf(result, cello);
     if (result === undefined || own === undefined) return [];
     const bytes = median(own);
-    return [
-      `| ${result.title}, ${cello} | <= ${atMost} bytes | ${bytes.toFixed(1)} bytes${bytes <= atMost ? "" : " (missed)"} |`,
-    ];
+    const got = `${bytes.toFixed(1)} bytes${bytes <= atMost ? "" : " (missed)"}`;
+    return [[`${result.title}, ${cello}`, `<= ${atMost} bytes`, got]];
   });
 }
 
@@ -91,19 +76,13 @@ function valuesOf(result: MicroResult | undefined, contender: string): readonly 
 function resultTable({ title, name, mode, contenders }: MicroResult): string[] {
   const [first] = contenders;
   const unit = mode === "bytes" ? "bytes/key" : "CPU ns";
-  const rows = contenders.map(({ contender, values }) => {
-    const spread = `${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}`;
-    const ratio = medianRatio(values, first?.values ?? []);
-    return `| ${contender} | ${median(values).toFixed(mode === "bytes" ? 1 : 0)} | ${spread} | ${ratio.toFixed(2)} x |`;
-  });
-  return [
-    `## ${title}`,
-    "",
-    `\`${name}\``,
-    "",
-    `| contender | ${unit} | lowest-highest | against ${first?.contender ?? ""} |`,
-    "|---|--:|--:|--:|",
-    ...rows,
-    "",
-  ];
+  const against = first?.contender ?? "";
+  const rows = contenders.map(({ contender, values }) => [
+    contender,
+    median(values).toFixed(mode === "bytes" ? 1 : 0),
+    spread(values),
+    `${medianRatio(values, first?.values ?? []).toFixed(2)} x`,
+  ]);
+  const columns = ["contender", unit, "lowest-highest", `against ${against}`];
+  return [`## ${title}`, "", `\`${name}\``, "", ...table(columns, 1, rows)];
 }

@@ -31,7 +31,7 @@ export async function drawCharts(run: LabRun): Promise<Readonly<Record<string, s
 }
 
 async function toSvg(spec: TopLevelSpec): Promise<string> {
-  return new View(parse(compile(spec).spec), { renderer: "none" }).toSVG();
+  return `${await new View(parse(compile(spec).spec), { renderer: "none" }).toSVG()}\n`;
 }
 
 function steadyCpu(run: LabRun) {

@@ -6,7 +6,7 @@ export function tablesOf(run: LabRun): string {
   const cell = (wanted: Partial<Trial>) => table(run, wanted);
   const cpu = { work: "cpu", shape: "steady" } as const;
   return [
-    `From one run of \`${run.command}\` on ${run.date.slice(0, 10)} (${run.machine}; ${versions(run)}).`,
+    `From one run of \`${run.command}\` on ${run.date.slice(0, 10)} (${machine(run)}; ${versions(run)}).`,
     "",
     ...run.baselines.map(baselineLine),
     "",
@@ -89,6 +89,11 @@ function row(trial: TrialResult, baseline: Baseline | undefined): string {
 function baselineLine({ work, capacity, unloadedP95Ms, unloadedP99Ms, goodWithinMs }: Baseline): string {
   const unloaded = `unloaded p95 ${unloadedP95Ms.toFixed(1)} ms, p99 ${unloadedP99Ms.toFixed(1)} ms`;
   return `- \`${work}\`: capacity ${capacity.toFixed(0)} requests/s, ${unloaded}; good within ${goodWithinMs.toFixed(0)} ms`;
+}
+
+function machine(run: LabRun): string {
+  const place = run.isPinned ? "server on core 0, load on core 1" : "not pinned";
+  return [...Object.values(run.machine), place].join(", ");
 }
 
 function versions(run: LabRun): string {

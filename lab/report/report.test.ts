@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
+import { writeReport } from "../../bench/harness/suite.js";
 import { PROTECTIONS, planTrials } from "../plan.js";
 import type { LabRun, Slice, Trial, TrialResult } from "../result.js";
 import { figuresOf, recoverySeconds, titleOf } from "./figures.js";
 import { tablesOf, withSummary } from "./markdown.js";
-import { writeReport } from "./write.js";
+import { reportOf } from "./report.js";
 
 function slice(atSeconds: number, offered: number, good: number): Slice {
   return { atSeconds, offered, good, refused: offered - good, failed: 0, p95Ms: 20, limit: 50, concurrency: null };
@@ -33,7 +34,8 @@ function runOf(trials: readonly Trial[]): LabRun {
   const good = ({ protection, load }: Trial) => (load === 10 ? 810 : 900) / (protection.startsWith("cello") ? 1 : 2);
   return {
     date: "2026-01-02T03:04:05.000Z",
-    machine: "a machine",
+    machine: { cpu: "a machine" },
+    isPinned: true,
     command: "npm run lab",
     versions: { node: "20" },
     baselines: (["cpu", "cpu-synchronous", "dependency", "memory"] as const).map((work) => ({
@@ -94,9 +96,15 @@ describe("the report", () => {
     const document = new URL("adaptive.md", folder);
     writeFileSync(document, "# Title\n\n<!-- lab -->\nan older run\n");
     const run = runOf(planTrials());
-    await writeReport(run, folder, document);
+    await writeReport(reportOf(run, document), folder, "lab");
     const read = (name: string) => readFileSync(new URL(name, folder), "utf8");
-    expect(JSON.parse(read("lab.json"))).toEqual(run);
+    const lines = read("lab.jsonl")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(lines).toHaveLength(run.baselines.length + 1 + run.trials.length);
+    const { slices: _, ...last } = run.trials.at(-1) ?? {};
+    expect(lines.at(-1)).toEqual(last);
     const text = read("adaptive.md");
     expect(text).toContain("# Title");
     expect(text).not.toContain("an older run");

@@ -23,7 +23,7 @@ export const contenders = {
   async "cello, session of a request, remembered"() {
     const { SessionConfig } = await import("../../../dist/index.js");
     const { SessionManager } = await import("../../../dist/session/manager.js");
-    const { EventHub } = await import("../../../dist/events.js");
+    const { EventHub } = await import("../../../dist/core/events.js");
     const clock = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
     const manager = new SessionManager(new SessionConfig({ secret: SECRET }), { clock, events: new EventHub() });
     const opened = (cookie) => {

@@ -39,7 +39,7 @@ export const contenders = {
 
 async function celloContender(algorithm, keys) {
   const { createKeyedLimit } = await import("../../../dist/limits/memory/store.js");
-  const { systemClock } = await import("../../../dist/clock.js");
+  const { systemClock } = await import("../../../dist/core/clock.js");
   const { requests, window } = limitFor(keys);
   const policy = {
     id: "bench",

@@ -9,7 +9,7 @@ export const contenders = {
     const jwt = new Jwt({ secret: params.key, algorithm: params.algorithm });
     if (!params.isRepeated) return contender(params, false, (token) => jwt.verify(token));
     const { TokenAuthenticator } = await import("../../../dist/jwt/authenticator.js");
-    const { EventHub } = await import("../../../dist/events.js");
+    const { EventHub } = await import("../../../dist/core/events.js");
     const authenticator = new TokenAuthenticator(jwt, new EventHub());
     return contender(params, false, (token) => authenticator.authenticate(view(token)).claims);
   },
