@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
+import { isJsonObject, type JsonObject } from "../core/json.js";
 import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName, isAlgorithmName } from "../jws/algorithms.js";
-import { isJsonObject, type JsonObject } from "../jws/json.js";
 import { CommandFailure, type CommandIo, readStandardInput, usageFailure, withoutLineEnd } from "./io.js";
 
 /** The options that say where a key is. There is none for the key itself: `ps` and shell histories show those. */

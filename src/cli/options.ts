@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "commander";
-import { isJsonObject, type JsonObject } from "../jws/json.js";
+import { isJsonObject, type JsonObject } from "../core/json.js";
 import { usageFailure } from "./io.js";
 
 /** A parser for an option that is a whole number from `min` to `max`. */

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { JsonObject } from "../jws/json.js";
+import type { JsonObject } from "../core/json.js";
 import { decodeToken } from "../jwt/decode.js";
 import { Jwt } from "../jwt/jwt.js";
 import { TokenError } from "../jwt/token-error.js";

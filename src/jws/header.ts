@@ -1,6 +1,7 @@
+import { deepFreeze } from "../core/json.js";
 import { decodeBase64url } from "./base64url.js";
 import type { JwsRejection } from "./errors.js";
-import { deepFreeze, parseJsonObject } from "./json.js";
+import { parseJsonObject } from "./json.js";
 
 /** The protected header of a JWS (RFC 7515 section 4.1). */
 export interface JwsHeader {

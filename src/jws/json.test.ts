@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { deepFreeze, parseJsonObject } from "./json.js";
+import { deepFreeze } from "../core/json.js";
+import { parseJsonObject } from "./json.js";
 
 const parse = (text: string) => parseJsonObject(Buffer.from(text));
 

@@ -1,7 +1,5 @@
 import { isUtf8 } from "node:buffer";
-
-/** An object as JSON has it: own members only, nothing known about their values. */
-export type JsonObject = Readonly<Record<string, unknown>>;
+import { isJsonObject, type JsonObject } from "../core/json.js";
 
 /** Deeper nesting is refused, so that walking a hostile value cannot exhaust the stack. */
 const MAX_DEPTH = 256;
@@ -53,18 +51,6 @@ export function writeJsonObject(value: object): string | undefined {
   const text = JSON.stringify(value);
   // JSON.stringify escapes of all surrogates only those that are alone.
   return text.includes("\\ud") && parseJsonObject(Buffer.from(text)) === undefined ? undefined : text;
-}
-
-/** Whether a value is an object in the sense of JSON: not `null` and not an array. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Freezes a parsed JSON value with everything in it, so that it can be shared. */
-export function deepFreeze<Value>(value: Value): Value {
-  if (typeof value !== "object" || value === null) return value;
-  for (const inner of Object.values(value)) deepFreeze(inner);
-  return Object.freeze(value);
 }
 
 function textOf(bytes: Uint8Array): string {

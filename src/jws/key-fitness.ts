@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
+import type { JsonObject } from "../core/json.js";
 import type { Algorithm, EcdsaAlgorithm, RsaAlgorithm } from "./algorithms.js";
 import { UnfitKeyError } from "./errors.js";
-import type { JsonObject } from "./json.js";
 
 /** RFC 7518 sections 3.3 and 3.5: RSA keys have at least so many bits. */
 const RSA_MIN_BITS = 2048;

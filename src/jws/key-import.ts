@@ -1,9 +1,9 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from "node:crypto";
+import { isJsonObject, type JsonObject } from "../core/json.js";
 import { keyMaterialIn } from "../core/key-material.js";
 import type { Algorithm, HmacAlgorithm } from "./algorithms.js";
 import { decodeBase64url } from "./base64url.js";
 import { UnfitKeyError } from "./errors.js";
-import { isJsonObject, type JsonObject } from "./json.js";
 
 /**
  * A key as it may be given: an HMAC secret as text or bytes, PEM (as text or bytes), a JWK (RFC 7517)

@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
+import type { JsonObject } from "../core/json.js";
 import type { Algorithm, HmacAlgorithm } from "./algorithms.js";
 import { UnfitKeyError } from "./errors.js";
-import type { JsonObject } from "./json.js";
 import { readJwkUse, requireFitKey } from "./key-fitness.js";
 import { importAsymmetricKey, importSecret, jwkOf, type KeyInput, publicPartOf } from "./key-import.js";
 import { type SignatureCheck, type SignatureMaker, signatureCheck, signatureMaker } from "./signature.js";

@@ -1,9 +1,10 @@
+import { isJsonObject } from "../core/json.js";
 import { strictFunction } from "../core/strict-calls.js";
 import { ALGORITHMS, isAlgorithmName } from "./algorithms.js";
 import { encodeBase64url } from "./base64url.js";
 import { JWS_REJECTION_MESSAGES, JwsError } from "./errors.js";
 import { headerProblem, type JwsHeader } from "./header.js";
-import { isJsonObject, writeJsonObject } from "./json.js";
+import { writeJsonObject } from "./json.js";
 import type { KeyInput } from "./key-import.js";
 import { prepareKey } from "./keys.js";
 

@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from "../core/errors.js";
+import type { MaybePromise } from "../core/later.js";
 import type { StoreHealth } from "../core/store-health.js";
-import type { MaybePromise } from "./revocation.js";
 
 /**
  * Calls a store and turns whatever goes wrong there into a `StoreUnavailableError`.

@@ -1,7 +1,7 @@
 import type { EventHub, TokenRejection } from "../core/events.js";
+import { deepFreeze, type JsonObject } from "../core/json.js";
 import type { Refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
-import { deepFreeze, type JsonObject } from "../jws/json.js";
 import type { Verifier } from "../jws/verifier.js";
 import { BearerSource } from "./bearer.js";
 import { hasRegisteredTypes, type JwtClaims } from "./claims.js";

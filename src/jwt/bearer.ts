@@ -1,3 +1,4 @@
+import { findCookieValues } from "../core/cookies.js";
 import type { TokenRejection } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
 import type { JwtConfig } from "./config.js";
@@ -70,34 +71,12 @@ export class BearerSource {
     return header.length - start > this.#maxTokenLength ? TOO_LONG : header.slice(start);
   }
 
-  /** Looks for one cookie (RFC 6265 section 5.4) without taking the others apart. */
+  /** One token, however often it stands there; an empty cookie holds none. */
   #fromCookies(cookies: string, name: string): string | RefusedCredentials | undefined {
-    let found: string | undefined;
-    let from = 0;
-    for (;;) {
-      const at = cookies.indexOf(name, from);
-      if (at === -1) break;
-      from = at + name.length;
-      if (cookies.charCodeAt(from) !== 0x3d || !beginsCookie(cookies, at)) continue;
-      const end = cookies.indexOf(";", from);
-      const value = withoutQuotes(cookies.slice(from + 1, end === -1 ? cookies.length : end).trim());
-      if (value === "") continue;
-      if (found !== undefined && found !== value) return DUPLICATE;
-      found = value;
-    }
-    return found !== undefined && found.length > this.#maxTokenLength ? TOO_LONG : found;
+    const values = findCookieValues(cookies, name, Number.POSITIVE_INFINITY).filter((value) => value !== "");
+    const [token] = values;
+    if (token === undefined) return undefined;
+    if (values.some((value) => value !== token)) return DUPLICATE;
+    return token.length > this.#maxTokenLength ? TOO_LONG : token;
   }
-}
-
-/** A cookie's value may stand in quotes (RFC 6265 section 4.1.1), which are not of the token. */
-function withoutQuotes(value: string): string {
-  const isQuoted = value.length > 1 && value.startsWith('"') && value.endsWith('"');
-  return isQuoted ? value.slice(1, -1) : value;
-}
-
-/** Whether a cookie's name can begin here: at the start, or after `;` and white space. */
-function beginsCookie(cookies: string, at: number): boolean {
-  let before = at - 1;
-  while (before >= 0 && (cookies.charCodeAt(before) === 0x20 || cookies.charCodeAt(before) === 0x09)) before--;
-  return before < 0 || cookies.charCodeAt(before) === 0x3b;
 }

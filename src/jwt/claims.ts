@@ -1,5 +1,5 @@
 import type { TokenRejection } from "../core/events.js";
-import type { JsonObject } from "../jws/json.js";
+import type { JsonObject } from "../core/json.js";
 
 /** The registered claims of RFC 7519 section 4.1. Times are seconds since 1970. */
 export interface RegisteredClaims {

@@ -1,5 +1,6 @@
+import type { JsonObject } from "../core/json.js";
 import { decodeBase64url } from "../jws/base64url.js";
-import { type JsonObject, parseJsonObject } from "../jws/json.js";
+import { parseJsonObject } from "../jws/json.js";
 
 /** What a token says about itself. Nothing of it has been verified. */
 export interface DecodedToken {

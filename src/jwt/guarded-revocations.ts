@@ -1,9 +1,10 @@
 import type { EventHub } from "../core/events.js";
+import type { MaybePromise } from "../core/later.js";
 import { StoreHealth } from "../core/store-health.js";
 import { askStore } from "./ask-store.js";
 import type { RegisteredClaims } from "./claims.js";
 import type { OnStoreError } from "./config.js";
-import type { MaybePromise, RevocationList } from "./revocation.js";
+import type { RevocationList } from "./revocation.js";
 
 /**
  * Stands before a list of revocations: says what to do while the list cannot be relied on, tells

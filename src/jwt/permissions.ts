@@ -1,4 +1,4 @@
-import type { JsonObject } from "../jws/json.js";
+import type { JsonObject } from "../core/json.js";
 
 const NONE: ReadonlySet<string> = new Set();
 

@@ -1,7 +1,7 @@
 import { type Clock, readClock } from "../core/clock.js";
+import type { MaybePromise } from "../core/later.js";
 import { ConfigFields } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
-import type { MaybePromise } from "./revocation.js";
 import { Sweep } from "./sweep.js";
 
 /** Which tokens that are good once have been used. */

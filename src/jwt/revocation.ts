@@ -1,12 +1,10 @@
 import { type Clock, readClock } from "../core/clock.js";
 import type { StoreErrorCause } from "../core/events.js";
+import type { MaybePromise } from "../core/later.js";
 import { ConfigFields } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
-
-/** A value now or later: a list in this process answers at once. */
-export type MaybePromise<Value> = Value | Promise<Value>;
 
 /**
  * Which tokens were revoked before they expired.

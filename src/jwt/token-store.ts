@@ -1,6 +1,7 @@
+import type { MaybePromise } from "../core/later.js";
 import { type ConfigFields, describeKind } from "../core/options.js";
 import type { ReplayStore } from "./replay.js";
-import type { MaybePromise, RevocationList } from "./revocation.js";
+import type { RevocationList } from "./revocation.js";
 
 /** What all machines know of tokens together. */
 export interface TokenStore {

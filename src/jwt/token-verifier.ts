@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.js";
 import type { TokenRejection } from "../core/events.js";
-import { type JsonObject, parseJsonObject } from "../jws/json.js";
+import type { JsonObject } from "../core/json.js";
+import { parseJsonObject } from "../jws/json.js";
 import { Verifier } from "../jws/verifier.js";
 import { ClaimRules, type RegisteredClaims } from "./claims.js";
 import { type JwtConfig, keysOf, listOf } from "./config.js";

@@ -1,9 +1,10 @@
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
+import type { MaybePromise } from "../core/later.js";
 import { StoreHealth } from "../core/store-health.js";
 import type { OnStoreError } from "./config.js";
 import { StandIn } from "./stand-in.js";
-import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
+import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
 
 /** A store's decision, or what stands in for it. */
 export interface LimiterDecision extends RateLimitDecision {

@@ -1,6 +1,7 @@
 import { ClientKeys } from "../client/key.js";
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
+import type { MaybePromise } from "../core/later.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import { AdaptiveController } from "../overload/controller.js";
 import type { GateLoad } from "../overload/gate.js";
@@ -12,7 +13,7 @@ import { GuardedStore, type LimiterDecision } from "./guarded-store.js";
 import { LimitFields, retryAfterSeconds } from "./header-fields.js";
 import { createKeyedLimit } from "./memory/store.js";
 import { quotaExceeded, type TemporaryRefusal } from "./refusals.js";
-import type { KeyedLimit, MaybePromise, RateLimitPolicy } from "./store.js";
+import type { KeyedLimit, RateLimitPolicy } from "./store.js";
 
 /** What limits are compiled with. */
 export interface LimiterParts {

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.js";
+import type { MaybePromise } from "../core/later.js";
 import { describe, describeKind, isBag } from "../core/options.js";
 import { strictMethods } from "../core/strict-calls.js";
 import type { AdaptationReason } from "../overload/control-law.js";
@@ -7,7 +8,7 @@ import type { LoadSnapshot } from "../overload/load.js";
 import type { RateLimitConfig } from "./config.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import { type LimiterParts, RateLimiter } from "./limiter.js";
-import type { MaybePromise, RateLimitStore } from "./store.js";
+import type { RateLimitStore } from "./store.js";
 import { type RateLimitState, rateLimitState } from "./verdict.js";
 
 /** One adaptive limit as it stands. */

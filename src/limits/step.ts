@@ -1,8 +1,8 @@
+import { andThen, type MaybePromise, together } from "../core/later.js";
 import type { RequestView } from "../core/request-view.js";
 import type { RateLimitRequest } from "./config.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import type { RateLimiter } from "./limiter.js";
-import type { MaybePromise } from "./store.js";
 import { outcomeOf, RateLimitOutcome, Verdict } from "./verdict.js";
 
 export { mergeOutcomes, RateLimitOutcome, type RateLimitState } from "./verdict.js";
@@ -68,7 +68,7 @@ export class RateLimitStep {
       if (key !== undefined) applications.push({ limiter, key, cost: limiter.costOf(request) });
     }
     if (applications.length === 0) return undefined;
-    return then(consumeAll(applications), (verdicts) => report(view, outcomeOf(verdicts)));
+    return andThen(consumeAll(applications), (verdicts) => report(view, outcomeOf(verdicts)));
   }
 
   #checkOne(
@@ -104,7 +104,7 @@ function consumeAll(applications: readonly Application[]): MaybePromise<readonly
   const foreseen = peekInMemory(inMemory);
   if (foreseen.some((verdict) => verdict.refuses)) return foreseen;
   const decisions = inStores.map(({ limiter, key, cost }) => limiter.consume(key, cost));
-  return then(all(decisions), (settled) => {
+  return andThen(together(decisions), (settled) => {
     const stored = settled
       .map((decision, index) => verdictOf(inStores[index], decision))
       .filter((verdict) => verdict !== undefined);
@@ -188,18 +188,4 @@ function reportOne(view: RequestView, verdict: Verdict): RateLimitOutcome {
 
 function reportVerdict(view: RequestView, { limiter, decision }: Verdict): void {
   if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(view, decision);
-}
-
-/** Continues at once with a value, or later with that of a promise. */
-function then<From, To>(value: MaybePromise<From>, next: (value: From) => To): MaybePromise<To> {
-  return value instanceof Promise ? value.then(next) : next(value);
-}
-
-function all<Value>(values: readonly MaybePromise<Value>[]): MaybePromise<readonly Value[]> {
-  const settled: Value[] = [];
-  for (const value of values) {
-    if (value instanceof Promise) return Promise.all(values);
-    settled.push(value);
-  }
-  return settled;
 }

@@ -1,3 +1,4 @@
+import type { MaybePromise } from "../core/later.js";
 /** What a store must know of a limit. */
 export interface RateLimitPolicy {
   /**
@@ -40,9 +41,6 @@ export interface RateLimitDecision {
   /** Cost units that were charged beyond the quota and are not paid back yet; not given: none. */
   readonly debt?: number | undefined;
 }
-
-/** A value now or later: a store in this process answers at once. */
-export type MaybePromise<Value> = Value | Promise<Value>;
 
 /**
  * Keeps the counts of limits. The one in memory is used when a configuration names none.

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.js";
+import type { MaybePromise } from "../core/later.js";
 import type { Refusal } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import { createNonce } from "../headers/csp/nonce.js";
@@ -6,7 +7,6 @@ import type { VerifiedToken } from "../jwt/authenticator.js";
 import type { JwtClaims } from "../jwt/claims.js";
 import type { RateLimitOutcome, RateLimitState } from "../limits/step.js";
 import type { Place } from "../overload/place.js";
-import type { Answer } from "../session/answer.js";
 import { isSessionUsed, type Session } from "../session/session.js";
 import type { RoutePolicy } from "./route.js";
 import type { SecurityPolicy } from "./security-policy.js";
@@ -214,7 +214,7 @@ export class SecuredRequest implements SecuredRequestFields {
   }
 
   /** Opens the session; called once. `undefined` when sessions are not enabled. */
-  openSession(): Answer<Session> | undefined {
+  openSession(): MaybePromise<Session> | undefined {
     return this.security.sessions?.open(this.view, this.#cameAtMs);
   }
 
@@ -229,7 +229,7 @@ export class SecuredRequest implements SecuredRequestFields {
    * @returns the `Set-Cookie` value to send; a Promise only when the store is asynchronous. Throws or
    *   rejects with `StoreUnavailableError` when the store fails
    */
-  commitSession(): Answer<string | undefined> {
+  commitSession(): MaybePromise<string | undefined> {
     const { sessions } = this.security;
     if (sessions === undefined) return undefined;
     if (this.openedSession !== undefined) return sessions.commit(this.openedSession, this.isRefused);

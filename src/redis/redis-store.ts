@@ -1,9 +1,10 @@
 import { systemClock } from "../core/clock.js";
+import type { MaybePromise } from "../core/later.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import type { ReplayStore } from "../jwt/replay.js";
 import type { RevocationList } from "../jwt/revocation.js";
 import type { TokenStore } from "../jwt/token-store.js";
-import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../limits/store.js";
+import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../limits/store.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "../session/store.js";
 import { RedisConnection } from "./connection.js";
 import { Fleet } from "./fleet.js";

@@ -1,6 +1,6 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import type { EventHub } from "../core/events.js";
-import type { Answer } from "./answer.js";
+import type { MaybePromise } from "../core/later.js";
 
 /** Each attempt that fails means that another process was saved, so this is a number of simultaneous writers. */
 const MAX_ATTEMPTS = 64;
@@ -25,7 +25,7 @@ export class Contention {
    * @param doing what is tried, for the message
    * @throws StoreUnavailableError when it has been tried often enough
    */
-  pause(attempt: number, doing: string): Answer<void> {
+  pause(attempt: number, doing: string): MaybePromise<void> {
     if (attempt >= MAX_ATTEMPTS) {
       const message = `the session was changed by others during ${MAX_ATTEMPTS} attempts to ${doing} it`;
       this.#events.emit("store.error", { store: "session", message });

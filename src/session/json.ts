@@ -7,6 +7,9 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [name: string]: JsonValue };
 
+/** JSON values by name. */
+export type JsonRecord = { readonly [name: string]: JsonValue };
+
 // Deep enough for any real data, and far from the end of the stack.
 const MAX_DEPTH = 200;
 
@@ -110,19 +113,4 @@ function refuseInstance(value: object, place: string): never {
 
 function refuse(place: string, problem: string, mend: string): never {
   throw new TypeError(`${place} ${problem}, and a session holds JSON; ${mend}`);
-}
-
-/**
- * Deep-freezes what `JSON.parse` made. A frozen object is taken for deep-frozen: children are frozen
- * before their parent.
- */
-export function deepFreeze(value: JsonValue): JsonValue {
-  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
-  for (const child of Object.values(value)) deepFreeze(child);
-  return Object.freeze(value);
-}
-
-/** Whether a value that `JSON.parse` or a store gave is an object with named members. */
-export function isJsonRecord(value: unknown): value is { readonly [name: string]: JsonValue } {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,10 +1,10 @@
 import type { Clock } from "../core/clock.js";
+import { findCookieValues, hasCookie } from "../core/cookies.js";
 import { StoreUnavailableError } from "../core/errors.js";
 import type { EventHub, SessionRejection } from "../core/events.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
-import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
-import { findCookieValues, hasCookie } from "./cookie.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
 import { SealedSessions } from "./sealed-sessions.js";
@@ -71,7 +71,7 @@ export class SessionManager {
    * @returns a Promise only when the store is asynchronous and there is a cookie; it rejects with
    *   `StoreUnavailableError` when the store fails
    */
-  open(view: RequestView, cameAtMs: number = this.#clock.monotonicMs()): Answer<Session> {
+  open(view: RequestView, cameAtMs: number = this.#clock.monotonicMs()): MaybePromise<Session> {
     const cookies = this.#cookiesOf(view);
     if (cookies.length === 0) return this.#begin(view, cameAtMs);
     return andThen<SessionState | SessionRejection, Session>(this.#keeper.open(view, cookies, cameAtMs), (opened) => {
@@ -90,7 +90,7 @@ export class SessionManager {
    * @returns the `Set-Cookie` value to send, `undefined` for none; a Promise only when the store is
    *   asynchronous. Throws or rejects with `StoreUnavailableError` when the store fails
    */
-  commit(session: Session, isRefused = false): Answer<string | undefined> {
+  commit(session: Session, isRefused = false): MaybePromise<string | undefined> {
     const state = sessionState(session);
     if (state.isCommitted) return undefined;
     state.isCommitted = true;
@@ -112,7 +112,7 @@ export class SessionManager {
    *
    * @returns the `Set-Cookie` value to send, as {@link commit}; never fails
    */
-  noteActivity(view: RequestView, cameAtMs: number): Answer<string | undefined> {
+  noteActivity(view: RequestView, cameAtMs: number): MaybePromise<string | undefined> {
     if (!this.#countsActivity) return undefined;
     const cookies = this.#cookiesOf(view);
     if (cookies.length === 0) return undefined;
@@ -129,7 +129,7 @@ export class SessionManager {
   }
 
   /** The answer does not depend on this session: that its use could not be written down is no reason to fail it. */
-  #recordActivity(state: SessionState): Answer<string | undefined> {
+  #recordActivity(state: SessionState): MaybePromise<string | undefined> {
     return forgiving(() => this.#keeper.commit(state));
   }
 
@@ -197,7 +197,7 @@ export class SessionManager {
 }
 
 /** A store that fails has been told of as `store.error`; here its answer is not needed. */
-function forgiving(call: () => Answer<string | undefined>): Answer<string | undefined> {
+function forgiving(call: () => MaybePromise<string | undefined>): MaybePromise<string | undefined> {
   const forgive = (error: unknown): undefined => {
     if (error instanceof StoreUnavailableError) return undefined;
     throw error;

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 import type { SessionRejection } from "../core/events.js";
+import { writeRandomBytes } from "../core/random.js";
 import type { SessionKeyRing } from "./key-ring.js";
-import { writeRandomBytes } from "./random.js";
 
 // version (1) | key id (4) | issue time, ms (6) | nonce (12) | ciphertext | tag (16)
 const VERSION = 1;

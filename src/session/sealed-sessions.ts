@@ -1,14 +1,15 @@
 import type { Clock } from "../core/clock.js";
 import { SessionTooLargeError } from "../core/errors.js";
 import type { SessionRejection } from "../core/events.js";
+import { isJsonObject } from "../core/json.js";
+import { randomText } from "../core/random.js";
 import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
 import { EndedSessions } from "./ended-sessions.js";
-import { isJsonRecord } from "./json.js";
+import type { JsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { takeRandomBytes } from "./random.js";
 import { RememberedCookies } from "./remembered.js";
 import { CookieSealer } from "./seal.js";
 import { type SessionKeeper, SessionState } from "./state.js";
@@ -79,7 +80,7 @@ export class SealedSessions implements SessionKeeper {
   }
 
   createId(): string {
-    return takeRandomBytes(ID_BYTES).toString("base64url");
+    return randomText(ID_BYTES, "base64url");
   }
 
   checkSize(state: SessionState): void {
@@ -188,13 +189,14 @@ function parse(text: string, issuedAt: number): SealedSession | undefined {
   if (!Array.isArray(parts)) return undefined;
   const [id, createdAt, expiresAt, data, flashes]: unknown[] = parts;
   if (typeof id !== "string" || typeof createdAt !== "number" || typeof expiresAt !== "number") return undefined;
-  if (!isJsonRecord(data) || !(flashes === undefined || isJsonRecord(flashes))) return undefined;
+  if (!isJsonObject(data) || !(flashes === undefined || isJsonObject(flashes))) return undefined;
   return {
     id,
     createdAt,
     expiresAt,
     lastUsedAt: issuedAt,
-    values: membersOf(data),
-    flashes: membersOf(flashes),
+    // What JSON.parse made holds nothing but JSON.
+    values: membersOf(data as JsonRecord),
+    flashes: membersOf(flashes as JsonRecord | undefined),
   };
 }

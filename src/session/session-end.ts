@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../core/errors.js";
-import { type Answer, andThen } from "./answer.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import type { SafeSessionStore, SessionRecord } from "./store.js";
 
 /**
@@ -56,21 +56,21 @@ export function endSession(
   id: string,
   seen: Pick<SessionRecord, "version" | "userId">,
   now: number,
-): Answer<boolean> {
+): MaybePromise<boolean> {
   let moves = 0;
-  const end = (at: string, record: Pick<SessionRecord, "version" | "userId">, attempt: number): Answer<boolean> =>
+  const end = (at: string, record: Pick<SessionRecord, "version" | "userId">, attempt: number): MaybePromise<boolean> =>
     andThen(store.save(at, overRecord(record, null, now), record.version), (outcome) => {
       if (outcome !== "conflict") return outcome === "saved";
       return andThen(store.load(at), (found) => endWhatIsFound(at, found, attempt + 1));
     });
-  const endWhatIsFound = (at: string, found: SessionRecord | undefined, attempt: number): Answer<boolean> => {
+  const endWhatIsFound = (at: string, found: SessionRecord | undefined, attempt: number): MaybePromise<boolean> => {
     if (found === undefined || found.successor === null) return false;
     if (found.successor !== undefined) return follow(found.successor);
     if (attempt <= POLITE_ATTEMPTS) return end(at, found, attempt);
     // Others write without a pause: an end must not wait for them.
     return andThen(store.delete(at), (successor) => (successor === undefined ? true : follow(successor)));
   };
-  const follow = (to: string): Answer<boolean> => {
+  const follow = (to: string): MaybePromise<boolean> => {
     if (++moves > MAX_MOVES) {
       throw new StoreUnavailableError(`the session moved on ${MAX_MOVES} times while it was ended`);
     }

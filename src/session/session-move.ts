@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../core/errors.js";
-import { type Answer, andThen } from "./answer.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import type { Contention } from "./contention.js";
 import { isLive, overRecord } from "./session-end.js";
 import type { SafeSessionStore, SessionRecord } from "./store.js";
@@ -36,9 +36,9 @@ export function moveSession(
   seen: SessionRecord,
   now: number,
   contention: Contention,
-): Answer<MoveOutcome> {
+): MaybePromise<MoveOutcome> {
   const { from, to } = move;
-  const attempt = (record: SessionRecord, preparedVersion: number, number: number): Answer<MoveOutcome> => {
+  const attempt = (record: SessionRecord, preparedVersion: number, number: number): MaybePromise<MoveOutcome> => {
     const renewed: SessionRecord = { ...move.renewed(record), version: preparedVersion + 1 };
     return andThen(store.save(to, renewed, preparedVersion), (prepared) => {
       if (prepared !== "saved")
@@ -54,7 +54,7 @@ export function moveSession(
       });
     });
   };
-  const pause = (number: number): Answer<void> => {
+  const pause = (number: number): MaybePromise<void> => {
     try {
       return contention.pause(number, "move");
     } catch (error) {
@@ -64,6 +64,6 @@ export function moveSession(
     }
   };
   /** Nobody ever learnt of the new id. */
-  const withdraw = <Outcome>(outcome: Outcome): Answer<Outcome> => andThen(store.delete(to), () => outcome);
+  const withdraw = <Outcome>(outcome: Outcome): MaybePromise<Outcome> => andThen(store.delete(to), () => outcome);
   return attempt(seen, 0, 1);
 }

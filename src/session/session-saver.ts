@@ -1,5 +1,5 @@
 import { StoreUnavailableError } from "../core/errors.js";
-import { type Answer, andThen } from "./answer.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import type { Contention } from "./contention.js";
 import { SignedIds } from "./signed-id.js";
 import type { SessionState } from "./state.js";
@@ -84,7 +84,7 @@ export class SessionSaver {
   }
 
   /** Saves the changes of a request; throws or rejects with `StoreUnavailableError` when they are not saved. */
-  save(state: SessionState, times: SessionTimes): Answer<SavedAs> {
+  save(state: SessionState, times: SessionTimes): MaybePromise<SavedAs> {
     const id = SignedIds.storeIdOf(state.id);
     const change = { state, times, signsIn: this.#signsIn(state) };
     if (this.#isSynchronous) return this.#saveNow(id, change);
@@ -131,7 +131,7 @@ export class SessionSaver {
     lane.waiting = [];
   }
 
-  #saveChanges(lane: Lane, attempt: number): Answer<void> {
+  #saveChanges(lane: Lane, attempt: number): MaybePromise<void> {
     const known = lane.known ?? newestOf(lane.changes);
     const changed = known && this.#putTogether(lane, known);
     if (changed === undefined) return undefined;
@@ -159,7 +159,7 @@ export class SessionSaver {
   }
 
   /** Finds out how the session stands now, wherever it is. @returns whether it is anywhere */
-  #look(lane: Lane): Answer<boolean> {
+  #look(lane: Lane): MaybePromise<boolean> {
     return andThen(this.#store.load(lane.id), (record) => {
       if (record === undefined || record.successor === null) return false;
       if (record.successor === undefined) {

@@ -1,8 +1,8 @@
 import { inspect } from "node:util";
 import type { EventHub } from "../core/events.js";
+import type { MaybePromise } from "../core/later.js";
 import { requestEvent } from "../core/request-view.js";
 import { strictMethods } from "../core/strict-calls.js";
-import type { Answer } from "./answer.js";
 import { cookieView, type SessionCookieView } from "./cookie-view.js";
 import type { JsonValue } from "./json.js";
 import { propertyTraps, unknownProperties } from "./properties.js";
@@ -234,8 +234,8 @@ function change(state: SessionState, what: string): SessionState {
 }
 
 /** Keeps work under way, and its failure, where the commit finds it also if nobody else looks. */
-function settle(state: SessionState, begin: () => Answer<void>): Promise<void> | void {
-  let work: Answer<void>;
+function settle(state: SessionState, begin: () => MaybePromise<void>): Promise<void> | void {
+  let work: MaybePromise<void>;
   try {
     work = begin();
   } catch (error) {

@@ -1,7 +1,7 @@
 import { createHash, createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { SessionRejection } from "../core/events.js";
+import { randomText } from "../core/random.js";
 import type { SessionKeyRing } from "./key-ring.js";
-import { takeRandomBytes } from "./random.js";
 import { CLOCK_SKEW_MS } from "./seal.js";
 
 // version (1) | key id (4) | issue time, ms (6) | id (32) | HMAC-SHA256 (32)
@@ -44,7 +44,7 @@ export class SignedIds {
 
   /** A new id. */
   static create(): string {
-    return takeRandomBytes(ID_BYTES).toString("base64url");
+    return randomText(ID_BYTES, "base64url");
   }
 
   /** What stores know an id by. */

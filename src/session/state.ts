@@ -1,5 +1,5 @@
+import type { MaybePromise } from "../core/later.js";
 import type { RequestView } from "../core/request-view.js";
-import type { Answer } from "./answer.js";
 import type { LiveValues } from "./properties.js";
 import type { SessionValues } from "./values.js";
 
@@ -16,13 +16,13 @@ export interface SessionKeeper {
    */
   checkSize(state: SessionState): void;
   /** Makes the id that the session had until now useless. */
-  regenerate(state: SessionState): Answer<void>;
+  regenerate(state: SessionState): MaybePromise<void>;
   /** Makes the session useless. */
-  destroy(state: SessionState): Answer<void>;
+  destroy(state: SessionState): MaybePromise<void>;
   /** Saves what was changed so far, before the response does. */
-  save(state: SessionState): Answer<void>;
+  save(state: SessionState): MaybePromise<void>;
   /** Forgets what was changed, and takes what is stored now. */
-  reload(state: SessionState): Answer<void>;
+  reload(state: SessionState): MaybePromise<void>;
 }
 
 /** How a session stands when a request begins. */

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
-import type { Answer } from "./answer.js";
+import type { MaybePromise } from "../core/later.js";
 
 /** So far the clock of a process may be from that of its store before somebody should know, in milliseconds. */
 const TOLERATED_SKEW_MS = 5000;
@@ -12,13 +12,13 @@ const TOLERATED_SKEW_MS = 5000;
  * that others have just begun.
  */
 export class StoreClock implements Clock {
-  readonly #now: (() => Answer<number>) | undefined;
+  readonly #now: (() => MaybePromise<number>) | undefined;
   readonly #clock: Clock;
   readonly #events: EventHub;
   #hasWarned = false;
 
   /** @param now the store's clock; `undefined` where it has none but that of this process */
-  constructor(now: (() => Answer<number>) | undefined, clock: Clock, events: EventHub) {
+  constructor(now: (() => MaybePromise<number>) | undefined, clock: Clock, events: EventHub) {
     this.#now = now;
     this.#clock = clock;
     this.#events = events;
@@ -39,7 +39,7 @@ export class StoreClock implements Clock {
   }
 
   /** The store's time; a Promise only while it has not told it. Rejects when the store fails. */
-  known(): Answer<number> {
+  known(): MaybePromise<number> {
     if (this.#now === undefined) return this.#clock.wallMs();
     const now = this.#now();
     return typeof now === "number" ? this.#checked(now) : now.then((told) => this.#checked(told));

@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import type { EventHub } from "../core/events.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import { StoreHealth } from "../core/store-health.js";
-import { type Answer, andThen } from "./answer.js";
 import {
   isSessionList,
   isSessionRecord,
@@ -19,8 +19,8 @@ import {
  */
 export class StoreGuard implements SafeSessionStore {
   readonly isSynchronous: boolean;
-  readonly now: (() => Answer<number>) | undefined;
-  readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
+  readonly now: (() => MaybePromise<number>) | undefined;
+  readonly list: ((userId: string) => MaybePromise<readonly ListedSession[]>) | undefined;
   readonly #health: StoreHealth;
 
   constructor(
@@ -34,19 +34,19 @@ export class StoreGuard implements SafeSessionStore {
       typeof store.list === "function" ? (userId) => this.#guard(() => store.list?.(userId), isSessionList) : undefined;
   }
 
-  load(id: string): Answer<SessionRecord | undefined> {
+  load(id: string): MaybePromise<SessionRecord | undefined> {
     return this.#guard(() => this.store.load(id), isRecordOrAbsent);
   }
 
-  save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome> {
+  save(id: string, record: SessionRecord, expectedVersion: number): MaybePromise<SaveOutcome> {
     return this.#guard(() => this.store.save(id, record, expectedVersion), isSaveOutcome);
   }
 
-  touch(id: string, times: SessionTimes): Answer<boolean> {
+  touch(id: string, times: SessionTimes): MaybePromise<boolean> {
     return this.#guard(() => this.store.touch(id, times), isBoolean);
   }
 
-  delete(id: string): Answer<string | undefined> {
+  delete(id: string): MaybePromise<string | undefined> {
     return andThen(
       this.#guard(() => this.store.delete(id), isAnything),
       (answer) => (typeof answer === "string" ? answer : undefined),
@@ -54,12 +54,12 @@ export class StoreGuard implements SafeSessionStore {
   }
 
   /** What it knows already says nothing of whether the store answers now. */
-  #now(): Answer<number> {
+  #now(): MaybePromise<number> {
     const now = this.store.now?.();
     return typeof now === "number" ? now : this.#guard(() => now, isFiniteNumber);
   }
 
-  #guard<Value>(call: () => unknown, fits: (answer: unknown) => answer is Value): Answer<Value> {
+  #guard<Value>(call: () => unknown, fits: (answer: unknown) => answer is Value): MaybePromise<Value> {
     let answer: unknown;
     try {
       answer = call();

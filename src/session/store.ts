@@ -1,5 +1,6 @@
-import type { Answer } from "./answer.js";
-import { isJsonRecord, type JsonValue } from "./json.js";
+import { isJsonObject } from "../core/json.js";
+import type { MaybePromise } from "../core/later.js";
+import type { JsonValue } from "./json.js";
 
 /** The moments that a store needs to forget a session, in milliseconds since 1970. */
 export interface SessionTimes {
@@ -164,12 +165,12 @@ export function isSessionStore(value: unknown): value is SessionStore {
 
 /** Whether what a store loaded can be used as a record. */
 export function isSessionRecord(value: unknown): value is SessionRecord {
-  if (!isJsonRecord(value)) return false;
+  if (!isJsonObject(value)) return false;
   const times = [value.version, value.createdAt, value.lastUsedAt, value.expiresAt];
   return (
     times.every((time) => typeof time === "number" && Number.isFinite(time)) &&
-    isJsonRecord(value.data) &&
-    (value.flashes === undefined || isJsonRecord(value.flashes)) &&
+    isJsonObject(value.data) &&
+    (value.flashes === undefined || isJsonObject(value.flashes)) &&
     (value.userId === undefined || typeof value.userId === "string") &&
     (value.successor === undefined || value.successor === null || typeof value.successor === "string")
   );
@@ -179,19 +180,19 @@ export function isSessionRecord(value: unknown): value is SessionRecord {
 export function isSessionList(value: unknown): value is readonly ListedSession[] {
   return (
     Array.isArray(value) &&
-    value.every((entry) => isJsonRecord(entry) && typeof entry.id === "string" && isSessionRecord(entry.record))
+    value.every((entry) => isJsonObject(entry) && typeof entry.id === "string" && isSessionRecord(entry.record))
   );
 }
 
 /** A store that turns failures into one kind of error; what the rest of this folder talks to. */
 export interface SafeSessionStore {
-  load(id: string): Answer<SessionRecord | undefined>;
-  save(id: string, record: SessionRecord, expectedVersion: number): Answer<SaveOutcome>;
-  touch(id: string, times: SessionTimes): Answer<boolean>;
+  load(id: string): MaybePromise<SessionRecord | undefined>;
+  save(id: string, record: SessionRecord, expectedVersion: number): MaybePromise<SaveOutcome>;
+  touch(id: string, times: SessionTimes): MaybePromise<boolean>;
   /** @returns the successor of what was deleted */
-  delete(id: string): Answer<string | undefined>;
+  delete(id: string): MaybePromise<string | undefined>;
   /** `undefined` where the time is that of this process. */
-  readonly now: (() => Answer<number>) | undefined;
+  readonly now: (() => MaybePromise<number>) | undefined;
   /** `undefined` where the store cannot list. */
-  readonly list: ((userId: string) => Answer<readonly ListedSession[]>) | undefined;
+  readonly list: ((userId: string) => MaybePromise<readonly ListedSession[]>) | undefined;
 }

@@ -1,7 +1,7 @@
 import { SessionTooLargeError } from "../core/errors.js";
 import type { EventHub, SessionRejection } from "../core/events.js";
+import { andThen, type MaybePromise } from "../core/later.js";
 import type { RequestView } from "../core/request-view.js";
-import { type Answer, andThen } from "./answer.js";
 import type { SessionConfig } from "./config.js";
 import { Contention } from "./contention.js";
 import { CookieWriter } from "./cookie.js";
@@ -52,7 +52,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
-  open(view: RequestView, cookies: readonly string[], cameAtMs: number): Answer<SessionState | SessionRejection> {
+  open(view: RequestView, cookies: readonly string[], cameAtMs: number): MaybePromise<SessionState | SessionRejection> {
     const now = this.#clock.known();
     if (now instanceof Promise) return now.then((told) => this.#openAt(told, view, cookies, cameAtMs));
     return this.#openAt(now, view, cookies, cameAtMs);
@@ -63,7 +63,7 @@ export class StoredSessions implements SessionKeeper {
     view: RequestView,
     cookies: readonly string[],
     cameAtMs: number,
-  ): Answer<SessionState | SessionRejection> {
+  ): MaybePromise<SessionState | SessionRejection> {
     const ids: OpenedId[] = [];
     let rejection: SessionRejection | undefined;
     for (const cookie of cookies) {
@@ -101,7 +101,7 @@ export class StoredSessions implements SessionKeeper {
    * but for those that may sign somebody in: see `SessionSaver`. A session that another has ended does not come back: this request goes on with a new one, and keeps
    * of it what it has set itself.
    */
-  regenerate(state: SessionState): Answer<void> {
+  regenerate(state: SessionState): MaybePromise<void> {
     const now = this.#clock.wallMs();
     const expiresAt = now + this.#lifetimes.maxAgeMs;
     if (state.version === 0) {
@@ -128,7 +128,7 @@ export class StoredSessions implements SessionKeeper {
     });
   }
 
-  destroy(state: SessionState): Answer<void> {
+  destroy(state: SessionState): MaybePromise<void> {
     if (state.version === 0) return undefined;
     const id = SignedIds.storeIdOf(state.id);
     const { version } = state;
@@ -136,7 +136,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** Saves what changed now; the cookie goes with the head. */
-  save(state: SessionState): Answer<void> {
+  save(state: SessionState): MaybePromise<void> {
     return afterPending(state, () => {
       if (!state.isChanged || (state.isNew && state.isEmpty)) return undefined;
       return andThen(this.#commitNow(state), (cookie) => {
@@ -146,7 +146,7 @@ export class StoredSessions implements SessionKeeper {
     });
   }
 
-  reload(state: SessionState): Answer<void> {
+  reload(state: SessionState): MaybePromise<void> {
     return afterPending(state, () => {
       if (state.version === 0) {
         state.values.reset();
@@ -164,11 +164,11 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** Saves what changed; the cookie to set, `undefined` when there is nothing to say. */
-  commit(state: SessionState): Answer<string | undefined> {
+  commit(state: SessionState): MaybePromise<string | undefined> {
     return afterPending(state, () => this.#commitNow(state));
   }
 
-  #commitNow(state: SessionState): Answer<string | undefined> {
+  #commitNow(state: SessionState): MaybePromise<string | undefined> {
     if (state.isDestroyed) return this.#writer.expire(state.view);
     if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
     const now = this.#clock.wallMs();
@@ -192,7 +192,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   /** A session that no store has seen: it begins now, by the clock of the store. */
-  #commitFirst(state: SessionState): Answer<string | undefined> {
+  #commitFirst(state: SessionState): MaybePromise<string | undefined> {
     return andThen(this.#clock.known(), (now) => {
       // When the request began, that clock may not have been known yet.
       state.createdAt = now;
@@ -227,7 +227,7 @@ export class StoredSessions implements SessionKeeper {
     cameAtMs: number,
     ids: readonly OpenedId[],
     rejection: SessionRejection | undefined,
-  ): Answer<SessionState | SessionRejection> {
+  ): MaybePromise<SessionState | SessionRejection> {
     const [first, ...others] = ids;
     if (first === undefined) return rejection ?? "unknown";
     return andThen<SessionRecord | undefined, SessionState | SessionRejection>(
@@ -267,7 +267,7 @@ export class StoredSessions implements SessionKeeper {
 }
 
 /** Goes on when `regenerate`, `destroy` or a save that is under way has ended. */
-function afterPending<Result>({ pending }: SessionState, next: () => Answer<Result>): Answer<Result> {
+function afterPending<Result>({ pending }: SessionState, next: () => MaybePromise<Result>): MaybePromise<Result> {
   return pending === undefined ? next() : pending.then(next);
 }
 

@@ -1,4 +1,5 @@
-import { copyAsJson, deepFreeze, define, type JsonValue } from "./json.js";
+import { deepFreeze } from "../core/json.js";
+import { copyAsJson, define, type JsonRecord, type JsonValue } from "./json.js";
 
 const DELETED = Symbol("deleted");
 
@@ -35,7 +36,7 @@ export type SessionMembers = ReadonlyMap<string, SessionMember>;
 export const NO_VALUES: SessionMembers = new Map();
 
 /** What was opened or loaded, as the values of a session. */
-export function membersOf(record: { readonly [key: string]: JsonValue } | undefined): SessionMembers {
+export function membersOf(record: JsonRecord | undefined): SessionMembers {
   if (record === undefined) return NO_VALUES;
   const members = new Map<string, SessionMember>();
   for (const key of Object.keys(record)) {

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.js";
-import type { MaybePromise, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../limits/store.js";
+import type { MaybePromise } from "../../core/later.js";
+import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../limits/store.js";
 import { Batch, type KeyCall, type LimitConnection } from "./batch.js";
 import { type FleetSize, Leases } from "./leases.js";
 import { type LocalKey, Refusal, type WaitingRequest } from "./local-keys.js";

@@ -1,0 +1,22 @@
+/** A value that is there at once, or later: what a store in this process gives, and one elsewhere. */
+export type MaybePromise<Value> = Value | Promise<Value>;
+
+/**
+ * Goes on with a value: at once when it is there, so that what answers at once costs no turn of the
+ * event loop, and otherwise when it comes.
+ */
+export function andThen<Value, Result>(
+  value: MaybePromise<Value>,
+  next: (value: Value) => MaybePromise<Result>,
+): MaybePromise<Result> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** Several values, in their order: at once when all of them are there. */
+export function together<Value>(values: readonly MaybePromise<Value>[]): MaybePromise<readonly Value[]> {
+  return areThere(values) ? values : Promise.all(values);
+}
+
+function areThere<Value>(values: readonly MaybePromise<Value>[]): values is readonly Value[] {
+  return !values.some((value) => value instanceof Promise);
+}
