@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../core/clock.js";
 import type { RedisConnection } from "./connection.js";
-import { defineScript } from "./script.js";
+import { defineScript, unexpectedReply } from "./script.js";
 
 /** Milliseconds after which the server is asked again, beside whatever is going on. */
 const FRESH_MS = 10_000;
@@ -49,7 +49,7 @@ export class RedisClock {
 
   async #askOnce(): Promise<number> {
     const told = await this.#connection.run(NOW, [this.#key], []);
-    if (typeof told !== "number") throw new Error("Redis answered with something else than its time");
+    if (typeof told !== "number") throw unexpectedReply("time");
     this.#toldMs = told;
     this.#toldAtMs = this.#clock.monotonicMs();
     return told;

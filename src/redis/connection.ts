@@ -4,13 +4,11 @@ import { connect } from "./node.js";
 import { RedisNodes } from "./nodes.js";
 import type { RedisClient, RedisSettings } from "./options.js";
 import type { Script } from "./script.js";
-import { type ChannelListener, RedisSubscriber } from "./subscriber.js";
 
 /** What stands in a command: a key or an argument. */
 export type RedisArgument = string | number | Buffer;
 
 export { RedisDeadlineError, RedisUnavailableError } from "./failures.js";
-export type { ChannelListener } from "./subscriber.js";
 
 /** Milliseconds to the second attempt at what a Cluster has not done because slots were moving. */
 const ASK_AGAIN_MS = 10;
@@ -31,7 +29,6 @@ export class RedisConnection {
   readonly #client: RedisClient;
   readonly #ownsClient: boolean;
   readonly #nodes: RedisNodes;
-  readonly #subscriber: RedisSubscriber;
   /** Settles when the client was ready for the first time. */
   readonly #firstReady: Promise<void>;
   #isClosed = false;
@@ -45,7 +42,6 @@ export class RedisConnection {
     this.#client = client;
     this.#ownsClient = ownsClient;
     this.#nodes = new RedisNodes({ client, deadlineMs, lastError: () => this.#lastError });
-    this.#subscriber = new RedisSubscriber(client);
     let announce = () => {};
     this.#firstReady = this.#nodes.wasReady ? Promise.resolve() : new Promise((resolve) => (announce = resolve));
     this.#onReady = () => {
@@ -97,21 +93,12 @@ export class RedisConnection {
     return this.#send(key, command, false);
   }
 
-  /**
-   * Listens to a channel, on a connection of its own that subscribes again after a break. The
-   * listener's `onConnected` tells from when on it hears everything.
-   */
-  async subscribe(channel: string, listener: ChannelListener): Promise<void> {
-    if (!this.#isClosed) this.#subscriber.listen(channel, listener);
-  }
-
   /** Ends the connections that were made here; commands fail at once from now on. Calling it again does nothing. */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#nodes.close();
     this.#client.off("ready", this.#onReady);
-    this.#subscriber.close();
     if (this.#ownsClient) this.#client.disconnect();
   }
 

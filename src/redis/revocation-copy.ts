@@ -1,6 +1,5 @@
 import type { Clock } from "../core/clock.js";
 import { MemoryRevocationList } from "../jwt/revocation.js";
-import type { RevocationEntry } from "./revocation-answers.js";
 import { GRACE_MS } from "./revocation-scripts.js";
 
 /** Entries that were learned so lately may be known to this process alone, in milliseconds, */
@@ -8,17 +7,24 @@ export const RECENT_MS = 60_000;
 /** and so many of them are told: less than what the log of changes holds. */
 const MOST_RECENT = 5_000;
 
-/** What was learned, and when, on the monotonic clock. */
-interface Learned {
-  readonly entry: RevocationEntry;
-  readonly atMs: number;
+/** One thing that was revoked, as it stands in the shared list. */
+export interface RevocationEntry {
+  /** `t` for a token, `s` for a subject. */
+  readonly kind: "t" | "s";
+  /** The token's id, or the subject. */
+  readonly name: string;
+  /** For a subject: tokens issued until then are refused, in milliseconds since 1970. For a token 0. */
+  readonly untilMs: number;
+  /** Until when it is remembered, in milliseconds since 1970; `Infinity` for ever. */
+  readonly expiresMs: number;
 }
 
 /** What one process knows of the shared list, and what it learned last. */
 export class RevocationCopy {
   readonly list: MemoryRevocationList;
   readonly #clock: Clock;
-  #recent: Learned[] = [];
+  /** What was learned, and when, on the monotonic clock. */
+  #recent: { readonly entry: RevocationEntry; readonly atMs: number }[] = [];
 
   constructor(clock: Clock, maxEntries: number) {
     this.#clock = clock;
@@ -28,17 +34,12 @@ export class RevocationCopy {
   /** Knows one more. */
   add({ kind, name, untilMs, expiresMs }: RevocationEntry): void {
     if (kind === "s") this.list.revokeAll(name, untilMs, (expiresMs - untilMs) / 1000);
-    else this.list.revoke(name, expiresMs === Number.POSITIVE_INFINITY ? undefined : expiresMs / 1000);
+    else this.list.revoke(name, expiresMs / 1000);
   }
 
   /** Knows one more, which others may not know. */
   learn(entry: RevocationEntry): void {
     this.add(entry);
-    this.note(entry);
-  }
-
-  /** Notes that what is known already has been learned just now. */
-  note(entry: RevocationEntry): void {
     this.#recent.push({ entry, atMs: this.#clock.monotonicMs() });
     if (this.#recent.length >= 2 * MOST_RECENT) this.#recent = this.#recent.slice(-MOST_RECENT);
   }

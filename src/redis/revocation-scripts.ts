@@ -116,13 +116,17 @@ local function expireWithLast(key, ordered)
   end
 end
 
+local function expireAll()
+  expireWithLast(KEYS[2], KEYS[2])
+  expireWithLast(KEYS[3], KEYS[4])
+  expireWithLast(KEYS[4], KEYS[4])
+end
 `;
 
 /**
- * Adds entries, notes those that are news, and tells it.
+ * Adds entries, and notes those that are news in the log.
  *
- * ARGV: 1 a new epoch, should there be none; 2 the channel; then four for each entry: kind, name,
- * until, expires.
+ * ARGV: 1 a new epoch, should there be none; then four for each entry: kind, name, until, expires.
  *
  * @returns how many were news
  */
@@ -131,7 +135,7 @@ if redis.call('HEXISTS', KEYS[1], 'epoch') == 0 then begin(ARGV[1]) end
 local seq = number(redis.call('HGET', KEYS[1], 'seq'))
 local stamp = time[1] * 1000000 + time[2]
 local news = 0
-for i = 3, #ARGV, 4 do
+for i = 2, #ARGV, 4 do
   local kind, name, untilMs, expires = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local isNews
   if kind == 't' then isNews = addToken(name, expires) else isNews = addSubject(name, untilMs, expires) end
@@ -152,11 +156,8 @@ if excess > 0 then
   redis.call('ZREMRANGEBYRANK', KEYS[5], 0, excess - 1)
 end
 sweep()
-expireWithLast(KEYS[2], KEYS[2])
-expireWithLast(KEYS[3], KEYS[4])
-expireWithLast(KEYS[4], KEYS[4])
+expireAll()
 keepLog()
-redis.call('PUBLISH', ARGV[2], whole(seq))
 return news
 `);
 
@@ -217,23 +218,20 @@ return {epoch, seq, floor, 0, name, filled, unpack(changes)}
 /**
  * Fills the list with a part of what was known before the epoch: no news for those who knew it.
  *
- * ARGV: 1 the channel; 2 the epoch; 3 the filler; 4 how many parts are filled with this; 5 whether that
- * is all; 6 the number of tokens; two for each of them: expires, name; then four for each subject, as for `add`.
+ * ARGV: 1 the epoch; 2 the filler; 3 how many parts are filled with this; 4 whether that is all; 5 the number
+ * of tokens; two for each of them: expires, name; then four for each subject, as for `add`.
  *
  * @returns 1, or 0 when it is another's turn
  */
 const FILL = defineScript(`${PRELUDE}${ADDING}
 local state = redis.call('HMGET', KEYS[1], 'epoch', 'filler', 'whole')
-if state[1] ~= ARGV[2] or state[2] ~= ARGV[3] or state[3] ~= '0' then return 0 end
-local last = 6 + 2 * number(ARGV[6])
-if last > 6 then redis.call('ZADD', KEYS[2], 'GT', unpack(ARGV, 7, last)) end
+if state[1] ~= ARGV[1] or state[2] ~= ARGV[2] or state[3] ~= '0' then return 0 end
+local last = 5 + 2 * number(ARGV[5])
+if last > 5 then redis.call('ZADD', KEYS[2], 'GT', unpack(ARGV, 6, last)) end
 for i = last + 1, #ARGV, 4 do addSubject(ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) end
-expireWithLast(KEYS[2], KEYS[2])
-expireWithLast(KEYS[3], KEYS[4])
-expireWithLast(KEYS[4], KEYS[4])
-redis.call('HSET', KEYS[1], 'filled', ARGV[4], 'fillerUntil', whole(now + ${FILL_LEASE_MS}), 'whole', ARGV[5])
+expireAll()
+redis.call('HSET', KEYS[1], 'filled', ARGV[3], 'fillerUntil', whole(now + ${FILL_LEASE_MS}), 'whole', ARGV[4])
 keepLog()
-if ARGV[5] == '1' then redis.call('PUBLISH', ARGV[1], 'whole') end
 return 1
 `);
 

@@ -1,16 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
-import type { RedisConnection } from "./connection.js";
-import {
-  argumentsOf,
-  fillArgumentsOf,
-  type News,
-  type RevocationEntry,
-  readList,
-  readNews,
-} from "./revocation-answers.js";
-import type { RevocationCopy } from "./revocation-copy.js";
+import type { RedisArgument, RedisConnection } from "./connection.js";
+import type { RevocationCopy, RevocationEntry } from "./revocation-copy.js";
 import { REVOCATION_SCRIPTS, revocationKeys } from "./revocation-scripts.js";
+import { unexpectedReply } from "./script.js";
 
 /** Entries in one call, and changes in one answer. */
 export const CHUNK = 500;
@@ -26,9 +19,24 @@ const PARTS = 256;
 /** Entries that are sorted into parts before requests are served again. */
 const SORTED_AT_ONCE = 5000;
 
+/** What `news` answers. */
+export interface News {
+  readonly epoch: string;
+  /** Number of the last change, as text: it has more digits than a score shows. */
+  readonly seq: string;
+  /** Number of the last change that the log does not have any more, as text. */
+  readonly floor: string;
+  /** The epoch is another, or the log does not reach back far enough: there are no changes here. */
+  readonly isBehind: boolean;
+  /** Whether the list is whole, or filled by who asked, or has to be waited for. */
+  readonly phase: "whole" | "fill" | "wait";
+  /** How many of its parts are filled. */
+  readonly filled: number;
+  readonly changes: readonly { readonly seq: string; readonly entry: RevocationEntry }[];
+}
+
 /** What a process tells and asks the shared list, in calls of bounded size. */
 export class RevocationTransfer {
-  readonly channel: string;
   readonly #connection: RedisConnection;
   readonly #copy: RevocationCopy;
   readonly #keys: readonly string[];
@@ -38,13 +46,12 @@ export class RevocationTransfer {
     this.#connection = connection;
     this.#copy = copy;
     this.#keys = revocationKeys(connection.prefix);
-    this.channel = `${connection.prefix}:revocation:{r}:news`;
   }
 
   /** Adds entries to the list, as news for all. */
   async tell(entries: Iterable<RevocationEntry>): Promise<void> {
     for (const chunk of chunksOf(entries, CHUNK)) {
-      await this.#run("add", [randomUUID(), this.channel, ...chunk.flatMap(argumentsOf)]);
+      await this.#run("add", [randomUUID(), ...chunk.flatMap(argumentsOf)]);
     }
   }
 
@@ -60,7 +67,7 @@ export class RevocationTransfer {
 
   /** Learns the whole list, and tells what is known here and missing there. */
   async view(): Promise<void> {
-    // Who knows nothing has nothing to tell.
+    // An empty copy has nothing to tell.
     const seen = this.#copy.list.size === 0 ? undefined : new Set<string>();
     for (const kind of ["t", "s"] as const) {
       let cursor = "0";
@@ -95,10 +102,7 @@ export class RevocationTransfer {
       for (const [index, chunk] of chunks.entries()) {
         const done = index === chunks.length - 1 ? part + 1 : part;
         const isWhole = done === PARTS ? 1 : 0;
-        const call = this.#insist("fill", [
-          ...[this.channel, epoch, this.#processId, done, isWhole],
-          ...fillArgumentsOf(chunk),
-        ]);
+        const call = this.#insist("fill", [epoch, this.#processId, done, isWhole, ...fillArgumentsOf(chunk)]);
         // It is awaited below: until then its failure is nobody's.
         call.catch(() => {});
         underWay.push(call);
@@ -120,7 +124,7 @@ export class RevocationTransfer {
   }
 
   /** Lists of hundreds of parts do not begin again for one that was late; twice does no harm. */
-  async #insist(name: "list" | "fill", args: readonly (string | number | Buffer)[]): Promise<unknown> {
+  async #insist(name: "list" | "fill", args: readonly RedisArgument[]): Promise<unknown> {
     for (let attempt = 1; attempt < MOST_ATTEMPTS; attempt++) {
       try {
         return await this.#run(name, args);
@@ -131,9 +135,89 @@ export class RevocationTransfer {
     return this.#run(name, args);
   }
 
-  #run(name: keyof typeof REVOCATION_SCRIPTS, args: readonly (string | number | Buffer)[]): Promise<unknown> {
+  #run(name: keyof typeof REVOCATION_SCRIPTS, args: readonly RedisArgument[]): Promise<unknown> {
     return this.#connection.run(REVOCATION_SCRIPTS[name], this.#keys, args);
   }
+}
+
+/** The arguments of `add` for an entry. */
+function argumentsOf({ kind, name, untilMs, expiresMs }: RevocationEntry): string[] {
+  // As JSON, since not every JavaScript string survives UTF-8: half a surrogate pair does not.
+  return [kind, JSON.stringify(name), String(untilMs), Number.isFinite(expiresMs) ? String(expiresMs) : "inf"];
+}
+
+/** The arguments of `fill` for some entries. */
+function fillArgumentsOf(entries: readonly RevocationEntry[]): RedisArgument[] {
+  const tokens: string[] = [];
+  const subjects: string[] = [];
+  for (const entry of entries) {
+    const args = argumentsOf(entry);
+    const [, name = "", , expires = ""] = args;
+    if (entry.kind === "t") tokens.push(expires, name);
+    else subjects.push(...args);
+  }
+  return [tokens.length / 2, ...tokens, ...subjects];
+}
+
+/** @throws TypeError for an answer that is not one of `news` */
+function readNews(answer: unknown): News {
+  if (!Array.isArray(answer)) throw noRevocations();
+  const [epoch, seq, floor, isBehind, phase, filled, ...changes]: unknown[] = answer;
+  if (typeof epoch !== "string" || typeof seq !== "string" || typeof floor !== "string") throw noRevocations();
+  if (phase !== "whole" && phase !== "fill" && phase !== "wait") throw noRevocations();
+  return {
+    epoch,
+    seq,
+    floor,
+    isBehind: isBehind === 1,
+    phase,
+    filled: readNumber(String(filled)),
+    changes: changes.map(readChange),
+  };
+}
+
+/** @throws TypeError for an answer that is not one of `list` */
+function readList(kind: "t" | "s", answer: unknown): { cursor: string; entries: RevocationEntry[] } {
+  if (!Array.isArray(answer)) throw noRevocations();
+  const [cursor, items]: unknown[] = answer;
+  if (typeof cursor !== "string" || !Array.isArray(items)) throw noRevocations();
+  const entries: RevocationEntry[] = [];
+  for (let index = 0; index + 1 < items.length; index += 2) {
+    const [name, value]: unknown[] = [items[index], items[index + 1]];
+    if (typeof name !== "string" || typeof value !== "string") throw noRevocations();
+    const [untilMs = "0", expiresMs = ""] = kind === "t" ? ["0", value] : value.split(" ");
+    entries.push(readEntry(kind, name, untilMs, expiresMs));
+  }
+  return { cursor, entries };
+}
+
+function readChange(text: unknown): News["changes"][number] {
+  const parts = typeof text === "string" ? /^(\d+):([ts]):([^:]*):([^:]*):(.*)$/s.exec(text) : null;
+  if (parts === null) throw noRevocations();
+  const [, seq = "", kind, untilMs = "", expiresMs = "", name = ""] = parts;
+  return { seq, entry: readEntry(kind === "t" ? "t" : "s", name, untilMs, expiresMs) };
+}
+
+function readEntry(kind: "t" | "s", name: string, untilMs: string, expiresMs: string): RevocationEntry {
+  return { kind, name: readName(name), untilMs: readNumber(untilMs), expiresMs: readNumber(expiresMs) };
+}
+
+function readNumber(text: string): number {
+  const value = text === "inf" ? Number.POSITIVE_INFINITY : Number(text);
+  if (Number.isNaN(value)) throw noRevocations();
+  return value;
+}
+
+function readName(text: string): string {
+  // Hundreds of thousands of them are plain.
+  if (text.startsWith('"') && text.endsWith('"') && text.length > 1 && !text.includes("\\")) return text.slice(1, -1);
+  const name: unknown = JSON.parse(text);
+  if (typeof name !== "string") throw noRevocations();
+  return name;
+}
+
+function noRevocations(): TypeError {
+  return unexpectedReply("list of revocations");
 }
 
 function* chunksOf<Value>(values: Iterable<Value>, size: number): Generator<Value[]> {

@@ -4,9 +4,8 @@ import { causeOf } from "../core/store-health.js";
 import type { RegisteredClaims } from "../jwt/claims.js";
 import type { RevocationList } from "../jwt/revocation.js";
 import type { RedisConnection } from "./connection.js";
-import type { News, RevocationEntry } from "./revocation-answers.js";
-import { RECENT_MS, RevocationCopy } from "./revocation-copy.js";
-import { CHUNK, RevocationTransfer } from "./revocation-transfer.js";
+import { RECENT_MS, RevocationCopy, type RevocationEntry } from "./revocation-copy.js";
+import { CHUNK, type News, RevocationTransfer } from "./revocation-transfer.js";
 
 /** Options of `RedisRevocations`. */
 export interface RedisRevocationsOptions {
@@ -15,7 +14,7 @@ export interface RedisRevocationsOptions {
   readonly maxEntries?: number | undefined;
 }
 
-/** How often Redis is asked for news, should no message have told of any. */
+/** How often Redis is asked for news: a revocation holds everywhere within a second, with time for three failures. */
 const POLL_MS = 250;
 /** How often a list that is not whole is asked for, by a process that knows nothing. */
 const WAIT_POLL_MS = 50;
@@ -28,12 +27,16 @@ const DAY_SECONDS = 86_400;
 /** Processes compare their copies with a list that was filled anew one after the other, within so many milliseconds. */
 const COMPARE_WITHIN_MS = 2000;
 
+/** How much of the shared list a copy holds; `stale`: all of it once, and it may have missed something since. */
+type Completeness = "none" | "stale" | "whole";
+/** What a process can say to `news` about filling an empty list. */
+const CAN_FILL = { none: 0, whole: 1, stale: 2 } as const satisfies Record<Completeness, number>;
+
 /**
  * A list of revoked tokens that all machines with the same Redis share.
  *
- * Requests are judged by a copy in memory. A message tells each process of a change at once; and as
- * messages can be lost, each asks four times a second what is new since the last change that it
- * knows.
+ * Requests are judged by a copy in memory. Each process asks four times a second what is new since the last
+ * change that it knows.
  *
  * When Redis comes back without what it had, a process whose copy is whole goes on with it. One of them
  * fills the list anew, and another goes on where it stopped should it die. Each tells at once what it
@@ -41,39 +44,33 @@ const COMPARE_WITHIN_MS = 2000;
  * waits until then.
  */
 export class RedisRevocations implements RevocationList {
-  readonly #connection: RedisConnection;
   readonly #copy: RevocationCopy;
   readonly #transfer: RevocationTransfer;
   readonly #listeners = new Set<() => void>();
   /** The state of the shared list that the copy has; no epoch before the first. */
   #epoch = "";
   #seq = "0";
-  /** Whether the copy holds the whole list; `stale`: it did once, and may have missed something since. */
-  #completeness: "none" | "stale" | "whole" = "none";
+  #completeness: Completeness = "none";
   /** The epoch whose whole list the copy was compared with, or was made from. */
   #comparedEpoch = "";
   /** What could not be told. */
   #untold: RevocationEntry[] = [];
-  #isCurrent = false;
   /** When the last question was asked that was answered. */
   #askedMs = Number.NEGATIVE_INFINITY;
-  #failure: string | undefined;
-  #failureCause: StoreErrorCause | undefined;
+  #failure: { readonly message: string; readonly cause: StoreErrorCause | undefined } | undefined;
+  /** What the listeners know. */
+  #told: "current" | "behind" | "failed" = "behind";
   #opening: Promise<void> | undefined;
-  #isOpen = false;
-  /** Ends the waiting of `open`. */
-  #stopWaiting: () => void = () => {};
+  /** Ends the waiting of `open`, while it waits. */
+  #stopWaiting: (() => void) | undefined;
   #poll: NodeJS.Timeout | undefined;
-  #expiry: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
   #syncing: Promise<void> | undefined;
-  #syncAgain = false;
   /** Fills the list, or compares it with the copy, beside what is asked and told. */
   #work: Promise<void> | undefined;
   #isClosed = false;
 
   constructor(connection: RedisConnection, options: RedisRevocationsOptions = {}) {
-    this.#connection = connection;
     this.#copy = new RevocationCopy(options.clock ?? systemClock, options.maxEntries ?? 1_000_000);
     this.#transfer = new RevocationTransfer(connection, this.#copy);
   }
@@ -84,15 +81,15 @@ export class RedisRevocations implements RevocationList {
    * have waited for this process.
    */
   get isCurrent(): boolean {
-    return this.#isCurrent && systemClock.monotonicMs() < this.#askedMs + CURRENT_MS;
+    return systemClock.monotonicMs() < this.#askedMs + CURRENT_MS;
   }
 
   get failure(): string | undefined {
-    return this.#failure;
+    return this.#failure?.message;
   }
 
   get failureCause(): StoreErrorCause | undefined {
-    return this.#failureCause;
+    return this.#failure?.cause;
   }
 
   /** How many token ids and subjects are known here. */
@@ -109,17 +106,14 @@ export class RedisRevocations implements RevocationList {
   }
 
   /** Rejects when Redis could not be told; it is told with the next answer then, and known here at once. */
-  revoke(jti: string, expiresAt: number | undefined): Promise<void> {
-    this.#copy.list.revoke(jti, expiresAt);
-    const expiresMs = expiresAt === undefined ? Number.POSITIVE_INFINITY : expiresAt * 1000;
-    return this.#tell({ kind: "t", name: jti, untilMs: 0, expiresMs });
+  revoke(jti: string, expiresAt = Number.POSITIVE_INFINITY): Promise<void> {
+    return this.#tell({ kind: "t", name: jti, untilMs: 0, expiresMs: expiresAt * 1000 });
   }
 
   /** Rejects when Redis could not be told; it is told with the next answer then, and known here at once. */
   revokeAll(sub: string, nowMs: number, lifetime = DAY_SECONDS): Promise<void> {
-    const seconds = Math.max(DAY_SECONDS, lifetime);
-    this.#copy.list.revokeAll(sub, nowMs, seconds);
-    return this.#tell({ kind: "s", name: sub, untilMs: nowMs, expiresMs: nowMs + seconds * 1000 });
+    const expiresMs = nowMs + Math.max(DAY_SECONDS, lifetime) * 1000;
+    return this.#tell({ kind: "s", name: sub, untilMs: nowMs, expiresMs });
   }
 
   catchUp(): Promise<boolean> | undefined {
@@ -138,39 +132,36 @@ export class RedisRevocations implements RevocationList {
     this.#opening ??= this.#open();
     await this.#opening;
     // Not loaded in time: that is a change from what everybody hopes.
-    if (!this.#isCurrent && !this.#isClosed) onChange?.();
+    if (!this.isCurrent && !this.#isClosed) onChange?.();
   }
 
   /** Stops following. The connection is closed by who made it. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#poll);
-    clearTimeout(this.#expiry);
     clearTimeout(this.#soon);
     this.#listeners.clear();
-    this.#stopWaiting();
+    this.#stopWaiting?.();
   }
 
   async #open(): Promise<void> {
     if (this.#isClosed) return;
-    this.#poll = setInterval(() => this.#syncNow(false), POLL_MS).unref();
-    const listener = { onMessage: () => this.#syncNow(true), onConnected: () => this.#syncNow(true) };
-    this.#connection.subscribe(this.#transfer.channel, listener).catch(() => {
-      // Without messages the poll remains, which is soon enough.
-    });
+    this.#poll = setInterval(() => {
+      this.#tellChange();
+      this.#syncNow();
+    }, POLL_MS).unref();
+    let timeout: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
-      const timeout = setTimeout(resolve, OPEN_MS);
-      this.#stopWaiting = () => {
-        clearTimeout(timeout);
-        resolve();
-      };
-      this.#syncNow(true);
+      timeout = setTimeout(resolve, OPEN_MS);
+      this.#stopWaiting = resolve;
+      this.#syncNow();
     });
-    this.#isOpen = true;
+    clearTimeout(timeout);
+    this.#stopWaiting = undefined;
   }
 
   async #tell(entry: RevocationEntry): Promise<void> {
-    this.#copy.note(entry);
+    this.#copy.learn(entry);
     try {
       await this.#transfer.tell([entry]);
     } catch (error) {
@@ -182,24 +173,17 @@ export class RedisRevocations implements RevocationList {
   /** Asks until the answer to a question of that moment or later is here; `false` when it fails. */
   async #catchUp(sinceMs: number): Promise<boolean> {
     while (this.#askedMs < sinceMs) {
-      this.#syncNow(false);
+      this.#syncNow();
       await this.#syncing;
       if (this.#failure !== undefined || this.#isClosed) return false;
     }
     return true;
   }
 
-  /** @param isNews `true`: should it be asking already, it asks once more */
-  #syncNow(isNews: boolean): void {
+  #syncNow(): void {
     if (this.#isClosed) return;
-    if (this.#syncing !== undefined) {
-      this.#syncAgain ||= isNews;
-      return;
-    }
-    this.#syncAgain = false;
-    this.#syncing = this.#sync().finally(() => {
+    this.#syncing ??= this.#sync().finally(() => {
       this.#syncing = undefined;
-      if (this.#syncAgain) this.#syncNow(false);
     });
   }
 
@@ -209,7 +193,7 @@ export class RedisRevocations implements RevocationList {
       await this.#tellUntold();
       for (;;) {
         const askedMs = systemClock.monotonicMs();
-        const news = await this.#transfer.ask(this.#epoch, this.#seq, this.#canFill);
+        const news = await this.#transfer.ask(this.#epoch, this.#seq, CAN_FILL[this.#completeness]);
         if (news.isBehind) {
           if (await this.#follow(news)) continue;
           return;
@@ -228,13 +212,8 @@ export class RedisRevocations implements RevocationList {
     }
   }
 
-  get #canFill(): 0 | 1 | 2 {
-    return this.#completeness === "whole" ? 1 : this.#completeness === "stale" ? 2 : 0;
-  }
-
   async #tellUntold(): Promise<void> {
     const untold = this.#untold;
-    if (untold.length === 0) return;
     this.#untold = [];
     try {
       await this.#transfer.tell(untold);
@@ -262,7 +241,9 @@ export class RedisRevocations implements RevocationList {
     }
     if (news.phase !== "whole") {
       this.#tend(news);
-      this.#waitFor("Redis has lost the list of revoked tokens, and it is not filled yet");
+      this.#failed("Redis has lost the list of revoked tokens, and it is not filled yet", "refused");
+      clearTimeout(this.#soon);
+      if (!this.#isClosed) this.#soon = setTimeout(() => this.#syncNow(), WAIT_POLL_MS).unref();
       return false;
     }
     // Requests are not to wait for that long.
@@ -291,12 +272,9 @@ export class RedisRevocations implements RevocationList {
   /** Does its part of filling the list, or of comparing it, beside. */
   #tend({ epoch, phase, filled }: News): void {
     if (this.#work !== undefined || phase === "wait" || this.#isClosed) return;
-    if (phase === "fill")
-      this.#begin(this.#transfer.fill(epoch, filled).then((isWhole) => this.#filled(epoch, isWhole)));
-    else if (this.#completeness === "whole" && this.#comparedEpoch !== epoch) this.#begin(this.#compare(epoch));
-  }
-
-  #begin(work: Promise<void>): void {
+    const isCompared = this.#completeness !== "whole" || this.#comparedEpoch === epoch;
+    if (phase === "whole" && isCompared) return;
+    const work = phase === "fill" ? this.#fill(epoch, filled) : this.#compare(epoch);
     this.#work = work
       .catch(() => {
         // It begins again with the next answer, from where it stopped.
@@ -306,9 +284,9 @@ export class RedisRevocations implements RevocationList {
       });
   }
 
-  #filled(epoch: string, isWhole: boolean): void {
+  async #fill(epoch: string, filled: number): Promise<void> {
+    const isWhole = await this.#transfer.fill(epoch, filled);
     if (isWhole && this.#completeness === "whole") this.#comparedEpoch = epoch;
-    this.#syncNow(true);
   }
 
   async #compare(epoch: string): Promise<void> {
@@ -321,38 +299,24 @@ export class RedisRevocations implements RevocationList {
     this.#comparedEpoch = epoch;
   }
 
-  #waitFor(what: string): void {
-    this.#failed(what, "refused");
-    clearTimeout(this.#soon);
-    if (!this.#isClosed) this.#soon = setTimeout(() => this.#syncNow(false), WAIT_POLL_MS).unref();
-  }
-
-  #failed(failure: string, cause: StoreErrorCause | undefined): void {
-    this.#failure = failure;
-    this.#failureCause = cause;
-    // Until it is open everybody waits, and nothing has failed.
-    if (this.isCurrent || this.#isClosed || !this.#isOpen) return;
-    this.#isCurrent = false;
-    for (const listener of this.#listeners) listener();
+  #failed(message: string, cause: StoreErrorCause | undefined): void {
+    this.#failure = { message, cause };
+    this.#tellChange();
   }
 
   #heard(askedMs: number): void {
     if (this.#isClosed) return;
     this.#failure = undefined;
-    this.#failureCause = undefined;
     this.#askedMs = askedMs;
-    if (this.#expiry === undefined) {
-      this.#expiry = setTimeout(() => this.#setCurrent(false), CURRENT_MS).unref();
-    } else {
-      this.#expiry.refresh();
-    }
-    this.#setCurrent(true);
+    this.#stopWaiting?.();
+    this.#tellChange();
   }
 
-  #setCurrent(isCurrent: boolean): void {
-    if (this.#isCurrent === isCurrent) return;
-    this.#isCurrent = isCurrent;
-    if (isCurrent) this.#stopWaiting();
+  #tellChange(): void {
+    const now = this.isCurrent ? "current" : this.#failure === undefined ? "behind" : "failed";
+    // While `open` waits nobody serves requests, and nothing has failed.
+    if (now === this.#told || (now === "failed" && this.#stopWaiting !== undefined)) return;
+    this.#told = now;
     for (const listener of this.#listeners) listener();
   }
 }

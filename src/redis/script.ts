@@ -10,3 +10,8 @@ export interface Script {
 export function defineScript(source: string): Script {
   return Object.freeze({ source, sha1: createHash("sha1").update(source).digest("hex") });
 }
+
+/** What to throw for an answer that the script never gives: the key holds something else, or a proxy answered. */
+export function unexpectedReply(expected: string): TypeError {
+  return new TypeError(`Redis answered with something that is no ${expected}`);
+}

@@ -8,6 +8,7 @@ import {
 } from "../session/store.js";
 import { RedisClock } from "./clock.js";
 import type { RedisConnection } from "./connection.js";
+import { unexpectedReply } from "./script.js";
 import { ADD_TO_INDEX, DELETE, END, READ_INDEX, SAVE, SHORTEN_IN_INDEX, TOUCH } from "./session-scripts.js";
 
 /** What is read of a session, in this order. */
@@ -66,7 +67,8 @@ export class RedisSessions implements SessionStore {
       const indexedUntil = await this.#addToIndex(userId, id, record);
       outcome = await this.#connection.run(SAVE, [key], [...session, indexedUntil, successor]);
     }
-    if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone") throw foreignAnswer();
+    if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone")
+      throw unexpectedReply("answer of a script of sessions");
     if (outcome === "saved" && successor !== "" && userId !== "") {
       const args = [timesOf(record)[2], id];
       this.#afterwards(this.#connection.run(SHORTEN_IN_INDEX, [this.#indexOf(userId)], args));
@@ -77,7 +79,7 @@ export class RedisSessions implements SessionStore {
   async #end(id: string, expectedVersion: number): Promise<SaveOutcome> {
     const outcome = await this.#connection.run(END, [this.#keyOf(id)], [expectedVersion]);
     if (outcome === "conflict" || outcome === "gone") return outcome;
-    if (!isListOfStrings(outcome)) throw foreignAnswer();
+    if (!isListOfStrings(outcome)) throw unexpectedReply("answer of a script of sessions");
     await this.#leaveIndex(outcome[1] ?? "", id);
     return "saved";
   }
@@ -89,7 +91,7 @@ export class RedisSessions implements SessionStore {
       const args = [...timesOf(times), userId, indexedUntil];
       const outcome = await this.#connection.run(TOUCH, [this.#keyOf(id)], args);
       if (typeof outcome === "number") return outcome === 1;
-      if (typeof outcome !== "string") throw foreignAnswer();
+      if (typeof outcome !== "string") throw unexpectedReply("answer of a script of sessions");
       userId = outcome;
       indexedUntil = await this.#addToIndex(userId, id, times);
     }
@@ -98,7 +100,7 @@ export class RedisSessions implements SessionStore {
 
   async delete(id: string): Promise<string | undefined> {
     const answer = await this.#connection.run(DELETE, [this.#keyOf(id)], []);
-    if (!isListOfStrings(answer)) throw foreignAnswer();
+    if (!isListOfStrings(answer)) throw unexpectedReply("answer of a script of sessions");
     const [userId = "", successor = ""] = answer;
     await this.#leaveIndex(userId, id);
     return successor === "" ? undefined : successor;
@@ -106,7 +108,7 @@ export class RedisSessions implements SessionStore {
 
   async list(userId: string): Promise<readonly ListedSession[]> {
     const ids = await this.#connection.run(READ_INDEX, [this.#indexOf(userId)], []);
-    if (!isListOfStrings(ids)) throw foreignAnswer();
+    if (!isListOfStrings(ids)) throw unexpectedReply("answer of a script of sessions");
     const listed: ListedSession[] = [];
     for (let start = 0; start < ids.length; start += LIST_BATCH) {
       const batch = ids.slice(start, start + LIST_BATCH);
@@ -200,8 +202,4 @@ function numberOf(text: string | null | undefined): number {
 
 function isListOfStrings(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((entry) => typeof entry === "string");
-}
-
-function foreignAnswer(): Error {
-  return new Error("Redis answered with something else than the script does");
 }
