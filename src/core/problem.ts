@@ -24,6 +24,9 @@ export interface Refusal {
   readonly body: string;
 }
 
+/** What a step of the pipeline says: `undefined` lets the request pass. A promise only where a store must be asked. */
+export type StepResult = Refusal | undefined | Promise<Refusal | undefined>;
+
 /**
  * Prepares a refusal.
  *

@@ -228,7 +228,7 @@ describe("TokenAuthenticator", () => {
       status: 503,
       headers: expect.arrayContaining(["Retry-After", "1"]),
     });
-    expect(authenticator.unavailable).toMatchObject({
+    expect(authenticator.refusalOf("keys_unavailable")).toMatchObject({
       status: 503,
       headers: expect.arrayContaining(["Retry-After", "1"]),
     });

@@ -97,9 +97,10 @@ export class TokenAuthenticator implements TokenRefusals {
     this.#remembered = config.cacheSize === 0 ? undefined : new VerifiedTokens(config.cacheSize);
   }
 
-  /** For the rejection `keys_unavailable`: 503, and when to come back. */
-  get unavailable(): Refusal {
-    return keysUnavailable(this.#verifier.retryAfter);
+  /** The answer to a token that was not accepted. */
+  refusalOf(rejection: TokenRejection): Refusal {
+    if (rejection === "keys_unavailable") return keysUnavailable(this.#verifier.retryAfter);
+    return rejection === "revocations_unavailable" ? this.revocationsUnavailable : this.invalid;
   }
 
   /**

@@ -7,8 +7,9 @@ import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig, type RateLimitRequest } from "./config.js";
 import { RateLimiter } from "./limiter.js";
 import { MemoryRateLimitStore } from "./memory/store.js";
-import { mergeOutcomes, type RateLimitOutcome, RateLimitStep } from "./step.js";
+import { type RateLimitOutcome, RateLimitStep } from "./step.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
+import { mergeOutcomes } from "./verdict.js";
 
 const clock = new TestClock();
 let events = new EventHub();

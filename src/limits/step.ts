@@ -1,11 +1,91 @@
+import type { AddressCheck } from "../client/address-check.js";
 import { andThen, type MaybePromise, together } from "../core/later.js";
+import type { Refusal, StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
+import type { Place } from "../overload/place.js";
+import { type LoadShedder, SHED, type SheddableRequest } from "../overload/shedder.js";
 import type { RateLimitRequest } from "./config.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import type { RateLimiter } from "./limiter.js";
-import { outcomeOf, RateLimitOutcome, Verdict } from "./verdict.js";
+import { mergeOutcomes, outcomeOf, RateLimitOutcome, Verdict } from "./verdict.js";
 
-export { mergeOutcomes, RateLimitOutcome, type RateLimitState } from "./verdict.js";
+export { RateLimitOutcome, type RateLimitState } from "./verdict.js";
+
+/** What the limits read of a request on its way, and leave in it. */
+export interface LimitedPassage extends SheddableRequest {
+  readonly view: RequestView;
+  /** A preflight that somebody else is to answer: it takes no quota. */
+  readonly isPreflight: boolean;
+  /** The verified token. */
+  readonly verified: { readonly claims: { readonly sub?: string | undefined } } | undefined;
+  /** What the limits decided, when any applied. */
+  limits: RateLimitOutcome | undefined;
+  /** Keeps a place at a gate until the request is answered. */
+  enter(place: Place): void;
+}
+
+type LimitsStep = (passage: LimitedPassage) => StepResult;
+
+/**
+ * The step for limits by client, and for the places of all limits; `undefined` where there is neither.
+ *
+ * The client's own limits come before the places that all clients share, so that it is the greedy who
+ * are refused; but no store is asked for a request that has no place.
+ */
+export function limitByClient(limiters: readonly RateLimiter[], addresses: AddressCheck): LimitsStep | undefined {
+  const limits = new RateLimitStep(limiters.filter(({ config }) => config.keyBy === "client"));
+  const shedders = limiters.flatMap(({ shedder }) => shedder ?? []);
+  const count = limits.isEmpty ? undefined : countBy(limits, addresses, () => undefined);
+  if (shedders.length === 0) return count;
+  const shed = (passage: LimitedPassage) => (passage.isPreflight ? undefined : refuseWithoutPlace(passage, shedders));
+  if (count === undefined) return shed;
+  if (limits.asksStores) return (passage) => shed(passage) ?? count(passage);
+  return (passage) => count(passage) ?? shed(passage);
+}
+
+/** The step for limits by verified identity; `undefined` where there are none. */
+export function limitByIdentity(limiters: readonly RateLimiter[], addresses: AddressCheck): LimitsStep | undefined {
+  const limits = new RateLimitStep(limiters.filter(({ config }) => config.keyBy === "identity"));
+  return limits.isEmpty ? undefined : countBy(limits, addresses, ({ verified }) => verified?.claims.sub);
+}
+
+function countBy(
+  limits: RateLimitStep,
+  addresses: AddressCheck,
+  identityOf: (passage: LimitedPassage) => string | undefined,
+): LimitsStep {
+  const { countsAddresses, readsPath } = limits;
+  const judge = (passage: LimitedPassage, outcome: RateLimitOutcome | undefined) => {
+    if (outcome === undefined) return undefined;
+    passage.limits = passage.limits === undefined ? outcome : mergeOutcomes(passage.limits, outcome);
+    return outcome.refusal;
+  };
+  return (passage) => {
+    if (passage.isPreflight) return undefined;
+    const { view } = passage;
+    if (countsAddresses) addresses.look(view);
+    const outcome = limits.check(view, view.request, identityOf(passage), readsPath ? passage.path : undefined);
+    return outcome instanceof Promise ? outcome.then((settled) => judge(passage, settled)) : judge(passage, outcome);
+  };
+}
+
+/** Refuses a request that there is no place for, and gives it one otherwise. */
+function refuseWithoutPlace(passage: LimitedPassage, shedders: readonly LoadShedder[]): Refusal | undefined {
+  for (const shedder of shedders) {
+    if (!shedder.refuses(passage.view, clientOf(passage, shedder), passage)) continue;
+    // Refused requests use nothing up.
+    if (passage.limits !== undefined) passage.limits = giveBackOutcome(passage.limits);
+    return SHED;
+  }
+  for (const shedder of shedders) passage.enter(shedder.gate.enter(clientOf(passage, shedder)));
+  return undefined;
+}
+
+/** What the limit of a shedder counted the request by; before it was asked, what it will count by. */
+function clientOf(passage: LimitedPassage, shedder: LoadShedder): string {
+  for (const { limiter, key } of passage.limits?.verdicts ?? []) if (limiter.shedder === shedder) return key;
+  return shedder.clientOf(passage.view);
+}
 
 /** One limit that applies to a request, with what it is counted by. */
 interface Application {

@@ -63,7 +63,7 @@ export class SecuredRequest implements SecuredRequestFields {
   #places: Place | undefined = undefined;
   #nonce: string | undefined = undefined;
   /** When the request came, in milliseconds of the monotonic clock; 0 where sessions do not ask. */
-  readonly #cameAtMs: number;
+  readonly cameAtMs: number;
 
   constructor(
     readonly security: SecurityPolicy,
@@ -73,7 +73,7 @@ export class SecuredRequest implements SecuredRequestFields {
   ) {
     this.#isPresent = security.rateLimits.isAdaptive;
     this.#arrivedAtMs = this.#isPresent ? security.load.arrive() : 0;
-    this.#cameAtMs = security.sessions === undefined ? 0 : security.clock.monotonicMs();
+    this.cameAtMs = security.sessions === undefined ? 0 : security.clock.monotonicMs();
   }
 
   /** Whether somebody counts it, until it leaves. */
@@ -159,14 +159,6 @@ export class SecuredRequest implements SecuredRequestFields {
     return this.isPathKnown ? this.route.readPath(this.view.rawPath) : undefined;
   }
 
-  /** Whether this request needs a token; `false`: tokens are not looked at. */
-  get auth(): RoutePolicy["auth"] {
-    const { auth, excludedPaths } = this.route;
-    if (excludedPaths === undefined) return auth;
-    const { path } = this;
-    return path !== undefined && excludedPaths.matches(path) ? false : auth;
-  }
-
   get claims(): VerifiedToken["claims"] | undefined {
     return this.verified?.claims;
   }
@@ -215,7 +207,7 @@ export class SecuredRequest implements SecuredRequestFields {
 
   /** Opens the session; called once. `undefined` when sessions are not enabled. */
   openSession(): MaybePromise<Session> | undefined {
-    return this.security.sessions?.open(this.view, this.#cameAtMs);
+    return this.security.sessions?.open(this.view, this.cameAtMs);
   }
 
   /** Whether the handler looked at the session: then its answer is for this client alone. */
@@ -233,7 +225,7 @@ export class SecuredRequest implements SecuredRequestFields {
     const { sessions } = this.security;
     if (sessions === undefined) return undefined;
     if (this.openedSession !== undefined) return sessions.commit(this.openedSession, this.isRefused);
-    return this.isRefused ? undefined : sessions.noteActivity(this.view, this.#cameAtMs);
+    return this.isRefused ? undefined : sessions.noteActivity(this.view, this.cameAtMs);
   }
 }
 

@@ -3,9 +3,30 @@ import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
 import type { Refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
+import type { Cors } from "../cors/cors.js";
+import { isPreflight } from "../cors/preflight.js";
 import { createKeyedLimit } from "../limits/memory/store.js";
 import { quotaExceeded } from "../limits/refusals.js";
 import type { KeyedLimit } from "../limits/store.js";
+import type { Step } from "./pipeline.js";
+
+/**
+ * The step that meets preflights. A browser asks before it sends a request that a page of another origin
+ * made, and sends no credentials with the question: it needs no token and takes no quota, only its own
+ * bound. Anybody can send what looks like a preflight, so where it is not answered here it passes only where
+ * no handler for other methods stands.
+ *
+ * @param cors answers them; `undefined`: somebody else in the host does
+ */
+export function meetPreflight(bound: PreflightBound, cors: Cors | undefined): Step {
+  return (passage) => {
+    if (!isPreflight(passage.view)) return undefined;
+    const refusal = bound.refuse(passage.view);
+    if (refusal !== undefined || cors !== undefined) return refusal ?? cors?.preflight(passage.view);
+    passage.isPreflight = true;
+    return undefined;
+  };
+}
 
 const NAME = "preflight";
 const MOST_CLIENTS = 100_000;

@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.js";
 import type { RateLimiter } from "../limits/limiter.js";
-import { RateLimitStep } from "../limits/step.js";
+import { compileSteps } from "./pipeline.js";
 import { compileRoute, hasGrants, type RoutePolicy, type RouteSecurity, UNKNOWN_PLACE } from "./route.js";
 import type { SecurityPolicy } from "./security-policy.js";
 
@@ -38,22 +38,30 @@ export class RouteAddition {
 
   #compile(base: RoutePolicy): RoutePolicy {
     const route = this.#route;
+    const changesHead = route.securityHeaders !== undefined || route.cors !== undefined;
+    const cors = changesHead ? this.#own.cors : base.cors;
     const limits = this.#ownLimits();
-    const clientLimits = new RateLimitStep(limits.filter(({ config }) => config.keyBy === "client"));
+    // Asked for again only by a route that asks itself.
+    const auth = route.auth !== undefined || hasGrants(route) ? this.#own.auth : false;
+    const csrf = route.csrf === true ? "always" : "never";
+    const { scopes, roles } = route;
+    const rules = {
+      meetsPreflights: false,
+      cors,
+      limits,
+      auth,
+      excludedPaths: undefined,
+      csrf,
+      scopes,
+      roles,
+    } as const;
     return Object.freeze({
       ...base,
-      ...(route.securityHeaders === undefined && route.cors === undefined ? undefined : fieldsOf(this.#own)),
-      // Asked for again only by a route that asks itself.
-      auth: route.auth ?? (hasGrants(route) ? "required" : false),
-      excludedPaths: undefined,
-      clientLimits,
-      shedsBeforeLimits: clientLimits.asksStores,
-      shedders: Object.freeze(limits.flatMap(({ shedder }) => shedder ?? [])),
-      identityLimits: new RateLimitStep(limits.filter(({ config }) => config.keyBy === "identity")),
-      csrf: route.csrf === true ? "always" : "never",
-      scopes: this.#own.scopes,
-      roles: this.#own.roles,
-      insufficientScope: this.#own.insufficientScope,
+      ...(changesHead ? fieldsOf(this.#own) : undefined),
+      auth,
+      csrf,
+      hasLimits: limits.length > 0,
+      steps: compileSteps(this.#security, rules),
     } satisfies RoutePolicy);
   }
 

@@ -1,14 +1,12 @@
 import { ConfigError } from "../core/errors.js";
 import { ConfigFields, describe, misspelledField } from "../core/options.js";
-import { canonicalPath, decodePath, type PathPatterns } from "../core/path-patterns.js";
-import type { Refusal } from "../core/problem.js";
+import { canonicalPath, decodePath } from "../core/path-patterns.js";
 import { CorsConfig, type CorsOptions } from "../cors/config.js";
 import { Cors } from "../cors/cors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "../headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/config.js";
 import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "../limits/config.js";
-import { RateLimitStep } from "../limits/step.js";
-import type { LoadShedder } from "../overload/shedder.js";
+import { compileSteps, type RouteRules, type Step } from "./pipeline.js";
 import type { SecurityPolicy } from "./security-policy.js";
 
 /** What a route may say about its own protection; every field adds to or overrides the app's. */
@@ -34,7 +32,10 @@ export interface RouteSecurityOptions {
   readonly scopes?: readonly string[] | undefined;
   /** Roles of which the token must have at least one. */
   readonly roles?: readonly string[] | undefined;
-  /** `false` switches the check for cross-site requests off, for routes that no browser form may reach. */
+  /**
+   * `true` checks every unsafe request for its site, `false` none, for routes that no browser form may reach.
+   * Default: as the app.
+   */
   readonly csrf?: boolean | undefined;
   /** Which pages of other origins may use this route, or `false` for none. Default: as the app. */
   readonly cors?: CorsConfig | CorsOptions | false | undefined;
@@ -108,22 +109,13 @@ export interface RoutePolicy {
   readonly contestedBesideCookie: ReadonlySet<string>;
   /** Which pages of other origins may read its answers. */
   readonly cors: Cors | undefined;
-  readonly auth: "required" | "optional" | false;
-  /** Whether a CORS preflight that is not answered here may pass without token and quota, because no handler of the application meets it by accident. */
-  readonly admitsPreflights: boolean;
   /** The path that decides what is excluded, of a request target without its query; `undefined` when in doubt. */
   readonly readPath: (rawPath: string) => string | undefined;
-  /** Paths that need no token, where the path decides and not the route alone. */
-  readonly excludedPaths: PathPatterns | undefined;
-  readonly clientLimits: RateLimitStep;
-  /** Whether the client's limits ask a store: then a request that finds no place is refused before. */
-  readonly shedsBeforeLimits: boolean;
-  readonly shedders: readonly LoadShedder[];
-  readonly identityLimits: RateLimitStep;
+  readonly auth: "required" | "optional" | false;
   readonly csrf: "always" | "with-cookie" | "never";
-  readonly scopes: readonly string[];
-  readonly roles: readonly string[];
-  readonly insufficientScope: Refusal | undefined;
+  readonly hasLimits: boolean;
+  /** The pipeline of its requests. */
+  readonly steps: readonly Step[];
 }
 
 /**
@@ -234,7 +226,6 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
   requireEnabled(security, route, name);
   const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
   const headers = compileHeaders(security, route);
-  const clientLimits = new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "client"));
   const cors = compileCors(security, route, limits);
   const contestedFields = new Set([
     ...ADDED_FIELDS,
@@ -242,6 +233,13 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
     ...(headers?.names.keys() ?? []),
     ...(headers?.removed ?? []),
   ]);
+  const { auth, excludedPaths } = compileAuthentication(security, route, place);
+  const csrf = route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope;
+  // Where they are not answered here they may pass without token and quota, if no handler of the application meets
+  // them by accident. A route that asks for tokens by itself means it.
+  const admitsPreflights = place.isForOptionsOnly && route.auth === undefined && !hasGrants(route);
+  const meetsPreflights = cors !== undefined || admitsPreflights;
+  const { scopes, roles } = route;
   return Object.freeze({
     headers,
     headerText: headText(headers?.lines ?? []),
@@ -249,19 +247,10 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
     contestedBesideCookie: new Set([...contestedFields, "cache-control"]),
     cors,
     readPath: place.isDecoded ? decodePath : canonicalPath,
-    ...compileAuthentication(security, route, place),
-    // A route that asks for tokens by itself means it.
-    admitsPreflights: place.isForOptionsOnly && route.auth === undefined && !hasGrants(route),
-    clientLimits,
-    shedsBeforeLimits: clientLimits.asksStores,
-    shedders: Object.freeze(limits.flatMap(({ shedder }) => shedder ?? [])),
-    identityLimits: new RateLimitStep(limits.filter((limit) => limit.config.keyBy === "identity")),
-    csrf: route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope,
-    scopes: route.scopes,
-    roles: route.roles,
-    insufficientScope: hasGrants(route)
-      ? security.authenticator?.insufficientScope(route.scopes, route.roles)
-      : undefined,
+    auth,
+    csrf,
+    hasLimits: limits.length > 0,
+    steps: compileSteps(security, { meetsPreflights, cors, limits, auth, excludedPaths, csrf, scopes, roles }),
   });
 }
 
@@ -293,7 +282,7 @@ function compileAuthentication(
   security: SecurityPolicy,
   route: RouteSecurity,
   { pattern }: RoutePlace,
-): Pick<RoutePolicy, "auth" | "excludedPaths"> {
+): Pick<RouteRules, "auth" | "excludedPaths"> {
   const config = security.jwt?.config;
   if (config === undefined) return { auth: false, excludedPaths: undefined };
   if (route.auth !== undefined) return { auth: route.auth, excludedPaths: undefined };

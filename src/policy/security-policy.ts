@@ -25,9 +25,9 @@ export interface SecurityPolicy {
   readonly cors: Cors | undefined;
   /** How many preflights a client may send. */
   readonly preflights: PreflightBound;
-  readonly csrf: CsrfProtection | undefined;
-  /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
-  readonly csrfScope: "always" | "with-cookie";
+  readonly csrf: CsrfProtection;
+  /** Whether the check for cross-site requests covers every request, those with a session or token cookie, or none. */
+  readonly csrfScope: "always" | "with-cookie" | "never";
   readonly securityHeaders: SecurityHeadersConfig | undefined;
   /** The application's header fields, ready to be written; routes may have their own. */
   readonly headers: CompiledSecurityHeaders | undefined;

@@ -4,7 +4,7 @@ import { type Clock, readClock } from "../core/clock.js";
 import { ConfigError, StoreUnavailableError } from "../core/errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "../core/events.js";
 import { ConfigFields, describe } from "../core/options.js";
-import { type Refusal, STORE_UNAVAILABLE } from "../core/problem.js";
+import { type Refusal, STORE_UNAVAILABLE, type StepResult } from "../core/problem.js";
 import { strictConstruction, strictMethods } from "../core/strict-calls.js";
 import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "../cors/config.js";
 import { Cors } from "../cors/cors.js";
@@ -24,7 +24,7 @@ import { SessionConfig, type SessionOptions } from "../session/config.js";
 import { SessionManager } from "../session/manager.js";
 import type { UserSessions } from "../session/user-sessions.js";
 import type { SecuredRequest } from "./passage.js";
-import { admit, compileAddedSteps, compileSteps, type Step, type StepResult } from "./pipeline.js";
+import { admit } from "./pipeline.js";
 import { PreflightBound } from "./preflight-bound.js";
 import {
   compileRoute,
@@ -102,9 +102,9 @@ export class Security implements SecurityPolicy {
   readonly cors: Cors | undefined;
   /** How many preflights a client may send. */
   readonly preflights: PreflightBound;
-  readonly csrf: CsrfProtection | undefined;
-  /** Whether the check for cross-site requests covers every request, or those with a session or token cookie. */
-  readonly csrfScope: "always" | "with-cookie";
+  readonly csrf: CsrfProtection;
+  /** Whether the check for cross-site requests covers every request, those with a session or token cookie, or none. */
+  readonly csrfScope: "always" | "with-cookie" | "never";
   readonly securityHeaders: SecurityHeadersConfig | undefined;
   /** The application's header fields, ready to be written; routes may have their own. */
   readonly headers: CompiledSecurityHeaders | undefined;
@@ -116,8 +116,6 @@ export class Security implements SecurityPolicy {
   readonly load: LoadMonitor;
   /** The policy of a path without a route. */
   readonly defaultRoute: RoutePolicy;
-  readonly #steps: readonly Step[];
-  readonly #addedSteps: readonly Step[];
 
   constructor(options: SecurityOptions = {}) {
     strictConstruction("new Security(options)", arguments);
@@ -141,8 +139,9 @@ export class Security implements SecurityPolicy {
       ipv6Prefix: surroundings.ipv6Prefix,
     });
     const hasCookies = this.sessions !== undefined || this.jwt?.config.cookieName !== undefined;
-    this.csrf = asCsrf(options.csrf, hasCookies, this.events);
-    this.csrfScope = options.csrf === undefined ? "with-cookie" : "always";
+    this.csrf = new CsrfProtection(asCsrfConfig(options.csrf === undefined ? {} : options.csrf), this.events);
+    // Requests with a session or token cookie are checked even when nobody asked: without it they are open to CSRF.
+    this.csrfScope = options.csrf !== undefined ? "always" : hasCookies ? "with-cookie" : "never";
     this.securityHeaders =
       options.securityHeaders === undefined ? undefined : asSecurityHeadersConfig(options.securityHeaders);
     this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
@@ -156,8 +155,6 @@ export class Security implements SecurityPolicy {
     });
 
     this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"));
-    this.#steps = compileSteps(this);
-    this.#addedSteps = compileAddedSteps(this);
     Object.freeze(this);
   }
 
@@ -218,19 +215,19 @@ export class Security implements SecurityPolicy {
 
   /** Takes a request through the pipeline; a store that does not answer is a refusal, not an error. */
   admit(request: SecuredRequest): StepResult {
-    return this.#take(request, this.#steps);
+    return this.#take(request);
   }
 
   /** Takes a request that has passed already through what a route on its way adds. */
   admitFurther(request: SecuredRequest, addition: RouteAddition): StepResult {
     request.route = addition.over(request.route);
     if (request.limits !== undefined) request.limits = giveBackNamed(request.limits, addition.replacedLimits);
-    return this.#take(request, this.#addedSteps);
+    return this.#take(request);
   }
 
-  #take(request: SecuredRequest, steps: readonly Step[]): StepResult {
+  #take(request: SecuredRequest): StepResult {
     try {
-      const result = admit(steps, request);
+      const result = admit(request, request.route.steps);
       if (!(result instanceof Promise)) {
         if (result !== undefined) this.load.turns.noteRefusal();
         return request.decided(result);
@@ -315,16 +312,6 @@ export function asCorsConfig(given: CorsConfig | CorsOptions): CorsConfig {
 /** A config object, or one made of plain options. */
 export function asCsrfConfig(given: CsrfConfig | CsrfOptions): CsrfConfig {
   return given instanceof CsrfConfig ? given : new CsrfConfig(given);
-}
-
-/** Requests with a session or token cookie are checked even when nobody asked: without it they are open to CSRF. */
-function asCsrf(
-  given: CsrfConfig | CsrfOptions | undefined,
-  hasCookies: boolean,
-  events: EventHub,
-): CsrfProtection | undefined {
-  if (given === undefined && !hasCookies) return undefined;
-  return new CsrfProtection(asCsrfConfig(given === undefined ? {} : given), events);
 }
 
 strictMethods(Security, { on: "event, listener", open: "", close: "" });

@@ -1,4 +1,4 @@
-import { MemorySessionStore, type SecurityOptions } from "cello";
+import { App, MemorySessionStore, type SecurityOptions } from "cello";
 import { afterEach, describe, expect, it } from "vitest";
 import { header, request } from "../hostile/wire.js";
 import { hosts, type RunningHost } from "./hosts.js";
@@ -76,4 +76,13 @@ describe.each(Object.entries(hosts))("requests of other sites on %s", (_name, st
     expect(await open("Origin: https://trusted.example")).toBe(200);
     expect(await open()).toBe(200);
   });
+});
+
+it("refuses requests of other sites on a route that asks for it, though nothing else in the application does", async () => {
+  const app = new App();
+  app.post("/checked", { csrf: true }, () => "done").post("/open", () => "done");
+  const post = async (url: string) =>
+    (await app.inject({ method: "POST", url, headers: { "sec-fetch-site": "cross-site" } })).statusCode;
+  expect(await post("/checked")).toBe(403);
+  expect(await post("/open")).toBe(200);
 });

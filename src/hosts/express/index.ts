@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../core/errors.js";
-import type { Refusal } from "../../core/problem.js";
+import type { Refusal, StepResult } from "../../core/problem.js";
 import { strictFunction } from "../../core/strict-calls.js";
 import { SecuredRequest } from "../../policy/passage.js";
-import type { StepResult } from "../../policy/pipeline.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../policy/route.js";
 import { anotherPolicy, RouteAddition } from "../../policy/route-addition.js";
 import type { Security } from "../../policy/security.js";

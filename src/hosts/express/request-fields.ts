@@ -57,7 +57,7 @@ export function fieldsOf(security: Security, route: RoutePolicy): readonly Reque
   const fields = [...COMMON_FIELDS];
   if (security.authenticator !== undefined) fields.push(...TOKEN_FIELDS);
   if (security.sessions !== undefined) fields.push(SESSION_FIELD);
-  if (!route.clientLimits.isEmpty || !route.identityLimits.isEmpty) fields.push(LIMIT_FIELD);
+  if (route.hasLimits) fields.push(LIMIT_FIELD);
   return Object.freeze(fields);
 }
 
