@@ -14,7 +14,8 @@ import fastify, {
 import { type Clock, systemClock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "../core/events.js";
-import { ConfigFields, misspelledField } from "../core/options.js";
+import { ConfigFields } from "../core/options.js";
+import { nearMiss } from "../core/spelling.js";
 import { strictConstruction, strictFunction, strictMethods } from "../core/strict-calls.js";
 import type { CorsConfig, CorsOptions } from "../cors/config.js";
 import type { CsrfConfig, CsrfOptions } from "../csrf/config.js";
@@ -332,7 +333,7 @@ function checkOptions(options: AppOptions): void {
   const given = Object.keys(options ?? {});
   const fields = new ConfigFields("App", options, given);
   for (const name of given) {
-    const meant = OWN_OPTIONS.includes(name) ? undefined : misspelledField(name, OWN_OPTIONS);
+    const meant = OWN_OPTIONS.includes(name) ? undefined : nearMiss(name, OWN_OPTIONS);
     if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such option", `did you mean "${meant}"?`);
   }
   readSurroundings(fields, options.trustProxy);

@@ -1,4 +1,4 @@
-import type { ConfigFields } from "./options.js";
+import { object, type Reader } from "./options.js";
 
 /**
  * The two clocks that everything here reads time from. Tests give their own; nothing else calls
@@ -17,15 +17,7 @@ export const systemClock: Clock = Object.freeze({
   monotonicMs: () => performance.now(),
 });
 
-/** The field `clock` of an options object: the machine's when it is not given. @throws ConfigError */
-export function readClock(fields: ConfigFields): Clock {
-  const clock = fields.raw("clock");
-  if (clock === undefined) return systemClock;
-  if (isClock(clock)) return clock;
-  return fields.fail("CELLO_WRONG_TYPE", "clock", "is not a clock", "give an object with wallMs() and monotonicMs()");
-}
-
-function isClock(value: unknown): value is Clock {
-  if (typeof value !== "object" || value === null) return false;
-  return ["wallMs", "monotonicMs"].every((method) => typeof Reflect.get(value, method) === "function");
-}
+/** The option `clock`: the clocks of this machine when it is not given. */
+export const readClock: Reader<Clock> = (fields, name) =>
+  object<Clock>(["wallMs", "monotonicMs"], "a clock", "give an object with wallMs() and monotonicMs()")(fields, name) ??
+  systemClock;

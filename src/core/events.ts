@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
-import { describe, suggestion } from "./options.js";
+import { describe } from "./options.js";
+import { suggestion } from "./spelling.js";
 import { strictConstruction, strictMethods } from "./strict-calls.js";
 
 /** The circumstances of an event. Never contains a token, a cookie, a session id or a secret. */

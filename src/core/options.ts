@@ -1,179 +1,287 @@
 import { inspect, types } from "node:util";
 import { ConfigError, type ConfigErrorCode } from "./errors.js";
-
-/** Bounds of a number field; both ends belong to the range. */
-export interface NumberRange {
-  readonly min: number;
-  readonly max: number;
-  /** `true`: whole numbers only. */
-  readonly whole?: boolean;
-  /** The unit, for the message: `seconds`, `bytes`. */
-  readonly unit?: string;
-}
+import { nearMiss, suggestion } from "./spelling.js";
 
 /**
- * Reads a plain options object field by field and refuses what does not fit with a `ConfigError`
- * that names class, field, problem and mend.
- *
- * Each config class makes one, asks it for every field, and keeps the typed answers: text from
- * outside becomes a typed value here, once. An option given as `undefined` counts as not given.
+ * Reads one option: asks `fields` for what was given under `name`, answers with the typed value, and refuses
+ * what does not fit with the methods of `fields`. An option given as `undefined` counts as not given.
  */
-export class ConfigFields {
-  readonly #options: Readonly<Record<string, unknown>>;
+export type Reader<Value> = (fields: Fields, name: string) => Value;
+
+/** A reader for every option. */
+export type Readers<Values> = { readonly [Name in keyof Values]-?: Reader<Values[Name]> };
+
+/** The options of a class as it keeps them: each with its value, and `Absent` those that have no default. */
+export type Settled<Options, Absent extends keyof Options = never> = {
+  readonly [Name in keyof Omit<Options, Absent>]-?: Exclude<Options[Name], undefined>;
+} & Pick<Options, Absent>;
+
+/**
+ * The options that a class or function was given, read through its table of readers: text from outside
+ * becomes typed values here, once. What does not fit is a `ConfigError` that names class, field, problem and mend.
+ */
+export class Fields<Values = unknown> {
+  /** What the readers made of the options, frozen. */
+  readonly values: Readonly<Values>;
+  readonly #given: Readonly<Record<string, unknown>>;
 
   /**
-   * @param subject the config class, as it stands in messages
+   * @param subject the class, as it stands in messages
    * @param options what the user gave
-   * @param known the names of all fields; any other is refused
+   * @param readers a reader for each option
+   * @param others whether options that are not in the table are refused, or those alone that look like a slip
+   *   for one: of an object that others have options in too
    */
   constructor(
     readonly subject: string,
     options: unknown,
-    known: readonly string[],
+    readers: Readers<Values>,
+    others: "refused" | "allowed" = "refused",
   ) {
     if (options !== undefined && !isBag(options)) {
       throw new ConfigError({
         code: "CELLO_WRONG_TYPE",
         subject,
         // A string here is often the secret itself, given without its field.
-        problem: `takes an options object, got ${typeof options === "string" ? "a string" : describe(options)}`,
+        problem: `takes an options object, got ${describeKind(options)}`,
         mend: `write new ${subject}({ ... })`,
       });
     }
-    this.#options = options ?? {};
-    for (const name of Object.keys(this.#options)) {
-      if (!known.includes(name)) {
-        this.fail("CELLO_UNKNOWN_FIELD", name, "no such field", suggestion(name, known));
-      }
-    }
+    this.#given = options ?? {};
+    this.#refuseUnknown(Object.keys(readers), others);
+    const entries = Object.entries<Reader<unknown>>(readers).map(([name, read]) => [name, read(this, name)]);
+    // The table has a reader for each name of Values, and that reader makes a value of its type.
+    this.values = Object.freeze(Object.fromEntries(entries)) as Values;
   }
 
   /** Whether the user gave this field. */
-  has(field: string): boolean {
-    return this.#options[field] !== undefined;
+  has(name: string): boolean {
+    return this.#given[name] !== undefined;
   }
 
-  /** The value as given, for fields that a feature parses itself. */
-  raw(field: string): unknown {
-    return this.#options[field];
+  /** The value as given. */
+  given(name: string): unknown {
+    return this.#given[name];
   }
 
-  /** Throws the `ConfigError` for a field. */
-  fail(code: ConfigErrorCode, field: string, problem: string, mend: string): never {
-    throw new ConfigError({ code, subject: this.subject, field, problem, mend });
+  /** Refuses a value of the wrong type. */
+  wrongType(name: string, problem: string, mend: string): never {
+    return this.fail("CELLO_WRONG_TYPE", name, problem, mend);
   }
 
-  /** Throws when a required field is absent. */
-  require(field: string, mend: string): void {
-    if (!this.has(field)) this.fail("CELLO_MISSING", field, "is required", mend);
+  /** Refuses a value of the right type that cannot be used. */
+  invalid(name: string, problem: string, mend: string): never {
+    return this.fail("CELLO_INVALID_VALUE", name, problem, mend);
   }
 
-  boolean<Fallback extends boolean | undefined>(field: string, fallback: Fallback): boolean | Fallback {
-    const value = this.#options[field];
-    if (value === undefined) return fallback;
-    if (typeof value !== "boolean") {
-      this.fail(
-        "CELLO_WRONG_TYPE",
-        field,
-        `must be true or false, got ${describe(value)}`,
-        "write true or false, without quotes",
-      );
+  /** Refuses a value that is fine by itself, and wrong beside the other fields. */
+  conflict(name: string, problem: string, mend: string): never {
+    return this.fail("CELLO_CONFLICT", name, problem, mend);
+  }
+
+  /** Refuses with any other code. */
+  fail(code: ConfigErrorCode, name: string, problem: string, mend: string): never {
+    throw new ConfigError({ code, subject: this.subject, field: name, problem, mend });
+  }
+
+  #refuseUnknown(known: readonly string[], others: "refused" | "allowed"): void {
+    for (const name of Object.keys(this.#given)) {
+      if (known.includes(name) || (others === "allowed" && nearMiss(name, known) === undefined)) continue;
+      this.fail("CELLO_UNKNOWN_FIELD", name, "no such field", suggestion(name, known));
     }
-    return value;
   }
+}
 
-  number<Fallback extends number | undefined>(
-    field: string,
-    fallback: Fallback,
-    range: NumberRange,
-  ): number | Fallback {
-    const value = this.#options[field];
-    if (value === undefined) return fallback;
-    const unit = range.unit === undefined ? "" : ` ${range.unit}`;
-    const wanted = `a ${range.whole === true ? "whole " : ""}number from ${range.min} to ${range.max}${unit}`;
+/**
+ * The values of options that need no checks beside those of their readers.
+ *
+ * @throws ConfigError for an option that is unknown or cannot be used
+ */
+export function read<Values>(subject: string, options: unknown, readers: Readers<Values>): Readonly<Values> {
+  return new Fields(subject, options, readers).values;
+}
+
+/** A configuration as it was given, or one made of plain options. */
+export function configOf<Config extends object, Options>(
+  Class: new (options: Options) => Config,
+  given: Config | Options,
+): Config {
+  // What is no instance is options, right or wrong: their class says which.
+  return given instanceof Class ? given : new Class(given as Options);
+}
+
+/** `fallback` where nothing was given, else what `read` makes of it. */
+export function optional<Value, Fallback>(
+  fallback: Fallback,
+  read: (fields: Fields, name: string, value: unknown) => Value,
+): Reader<Value | Fallback> {
+  return (fields, name) => {
+    const value = fields.given(name);
+    return value === undefined ? fallback : read(fields, name, value);
+  };
+}
+
+/** Refuses an option that was not given. */
+export function required<Value>(mend: string, reader: Reader<Value | undefined>): Reader<Value> {
+  return (fields, name) => {
+    const value = reader(fields, name);
+    return value === undefined ? fields.fail("CELLO_MISSING", name, "is required", mend) : value;
+  };
+}
+
+/** What is checked of a value: of a list its entries. */
+type EntryOf<Value> = Exclude<Value, undefined> extends readonly (infer Entry)[] ? Entry : Exclude<Value, undefined>;
+
+/** Refuses what another reader has read, or an entry of its list, when it does not fit. */
+export function fitting<Value>(
+  reader: Reader<Value>,
+  fits: (entry: EntryOf<Value>) => boolean,
+  problem: string | ((entry: EntryOf<Value>) => string),
+  mend: string,
+): Reader<Value> {
+  return (fields, name) => {
+    const value = reader(fields, name);
+    const entries = (value === undefined ? [] : Array.isArray(value) ? value : [value]) as EntryOf<Value>[];
+    const wrong = entries.find((entry) => !fits(entry));
+    if (wrong !== undefined) fields.invalid(name, typeof problem === "string" ? problem : problem(wrong), mend);
+    return value;
+  };
+}
+
+export function flag<Fallback extends boolean | undefined>(fallback: Fallback): Reader<boolean | Fallback> {
+  return optional(fallback, (fields, name, value) => {
+    if (typeof value === "boolean") return value;
+    return fields.wrongType(
+      name,
+      `must be true or false, got ${describe(value)}`,
+      "write true or false, without quotes",
+    );
+  });
+}
+
+/**
+ * A number from `min` to `max`.
+ *
+ * @param unit for the message, such as `seconds`; `""` for none
+ */
+export function number<Fallback extends number | undefined>(
+  min: number,
+  max: number,
+  unit: string,
+  fallback: Fallback,
+): Reader<number | Fallback> {
+  return numeric(`a number from ${min} to ${max} ${unit}`.trimEnd(), Number.isFinite, min, max, fallback);
+}
+
+/** A whole number, as {@link number}. */
+export function integer<Fallback extends number | undefined>(
+  min: number,
+  max: number,
+  unit: string,
+  fallback: Fallback,
+): Reader<number | Fallback> {
+  return numeric(`a whole number from ${min} to ${max} ${unit}`.trimEnd(), Number.isInteger, min, max, fallback);
+}
+
+function numeric<Fallback extends number | undefined>(
+  wanted: string,
+  isOfKind: (value: number) => boolean,
+  min: number,
+  max: number,
+  fallback: Fallback,
+): Reader<number | Fallback> {
+  return optional(fallback, (fields, name, value) => {
     if (typeof value !== "number") {
-      this.fail("CELLO_WRONG_TYPE", field, `must be a number, got ${describe(value)}`, `give ${wanted}`);
+      return fields.wrongType(name, `must be a number, got ${describe(value)}`, `give ${wanted}`);
     }
-    const fits = Number.isFinite(value) && value >= range.min && value <= range.max;
-    if (!fits || (range.whole === true && !Number.isInteger(value))) {
-      this.fail("CELLO_OUT_OF_RANGE", field, `${value} is out of range`, `give ${wanted}`);
-    }
-    return value;
-  }
+    if (isOfKind(value) && value >= min && value <= max) return value;
+    return fields.fail("CELLO_OUT_OF_RANGE", name, `${value} is out of range`, `give ${wanted}`);
+  });
+}
 
-  /** A string that is not empty and has no control characters (so it can stand in a header). */
-  string<Fallback extends string | undefined>(field: string, fallback: Fallback): string | Fallback {
-    const value = this.#options[field];
-    if (value === undefined) return fallback;
-    return this.#text(field, value);
-  }
+/** A string that is not blank and has no control characters (so it can stand in a header). */
+export function text<Fallback extends string | undefined>(fallback: Fallback): Reader<string | Fallback> {
+  return optional(fallback, textOf);
+}
 
-  oneOf<Value extends string | boolean | null, Fallback extends Value | undefined>(
-    field: string,
-    values: readonly Value[],
-    fallback: Fallback,
-  ): Value | Fallback {
-    const value = this.#options[field];
-    if (value === undefined) return fallback;
+/** A frozen list of such strings. */
+export function texts(fallback: readonly string[]): Reader<readonly string[]>;
+export function texts(fallback: undefined): Reader<readonly string[] | undefined>;
+export function texts(fallback: readonly string[] | undefined): Reader<readonly string[] | undefined> {
+  return optional(fallback && Object.freeze([...fallback]), (fields, name, value) => {
+    if (Array.isArray(value)) return Object.freeze(value.map((entry: unknown) => textOf(fields, name, entry)));
+    return fields.wrongType(name, `must be a list of strings, got ${describe(value)}`, 'write ["...", "..."]');
+  });
+}
+
+/** One such string, or a frozen list of at least one. */
+export const textOrTexts: Reader<string | readonly string[] | undefined> = (fields, name) => {
+  const value = fields.given(name);
+  if (!Array.isArray(value)) return text(undefined)(fields, name);
+  if (value.length > 0) return texts(undefined)(fields, name);
+  return fields.invalid(name, "is an empty list", "name at least one, or leave the field out");
+};
+
+function textOf(fields: Fields, name: string, value: unknown): string {
+  if (typeof value !== "string") {
+    return fields.wrongType(name, `must be a string, got ${describe(value)}`, "give a string");
+  }
+  if (value.trim() === "") {
+    const problem = value === "" ? "is an empty string" : "is blank";
+    return fields.invalid(name, problem, "give a value, or leave the field out");
+  }
+  if (!hasControlCharacter(value)) return value;
+  const mend = "remove line breaks and other control characters";
+  return fields.invalid(name, "contains a control character", mend);
+}
+
+export function oneOf<Value extends string | boolean | null, Fallback extends Value | undefined>(
+  values: readonly Value[],
+  fallback: Fallback,
+): Reader<Value | Fallback> {
+  return optional(fallback, (fields, name, value) => {
     const match = values.find((candidate) => candidate === value);
-    if (match === undefined) {
-      const list = values.map((candidate) => JSON.stringify(candidate)).join(", ");
-      this.fail("CELLO_INVALID_VALUE", field, `${describe(value)} is not one of its values`, `give one of ${list}`);
-    }
-    return match;
-  }
+    if (match !== undefined) return match;
+    const list = values.map((candidate) => JSON.stringify(candidate)).join(", ");
+    return fields.invalid(name, `${describe(value)} is not one of its values`, `give one of ${list}`);
+  });
+}
 
-  /** A list of strings; `undefined` when not given. The list is a frozen copy. */
-  strings(field: string): readonly string[] | undefined {
-    const value = this.#options[field];
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value)) {
-      this.fail("CELLO_WRONG_TYPE", field, `must be a list of strings, got ${describe(value)}`, 'write ["...", "..."]');
-    }
-    return Object.freeze(value.map((entry: unknown) => this.#text(field, entry)));
-  }
+/** A function; what it takes and answers is known only once it is called. */
+export function fn<Fn extends (...args: never[]) => unknown>(): Reader<Fn | undefined> {
+  return optional(undefined, (fields, name, value) => {
+    if (typeof value === "function") return value as Fn;
+    return fields.wrongType(name, `must be a function, got ${describe(value)}`, "give a function");
+  });
+}
 
-  /** A string or a list of at least one; always a list inside. `undefined` when not given. */
-  oneOrMoreStrings(field: string): readonly string[] | undefined {
-    const value = this.#options[field];
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value)) return Object.freeze([this.#text(field, value)]);
-    if (value.length === 0) {
-      this.fail("CELLO_INVALID_VALUE", field, "is an empty list", "name at least one, or leave the field out");
-    }
-    return this.strings(field);
-  }
+/**
+ * An object with these methods, such as a store. What was given in its place is not shown: it is often a URL,
+ * and that may hold a password.
+ *
+ * @param what for the message: `a store`
+ */
+export function object<Given extends object>(
+  methods: readonly (keyof Given & string)[],
+  what: string,
+  mend: string,
+): Reader<Given | undefined> {
+  return optional(undefined, (fields, name, value) => {
+    if (hasMethods<Given>(value, methods)) return value;
+    const missing = methods.filter((method) => !hasMethods(value, [method]));
+    const isObject = typeof value === "object" && value !== null;
+    const problem = isObject ? `lacks ${missing.join(", ")}()` : `is ${describeKind(value)}, not ${what}`;
+    return fields.wrongType(name, problem, mend);
+  });
+}
 
-  function<Fn extends (...args: never[]) => unknown>(field: string): Fn | undefined {
-    const value = this.#options[field];
-    if (value === undefined) return undefined;
-    if (!isFunction<Fn>(value)) {
-      this.fail("CELLO_WRONG_TYPE", field, `must be a function, got ${describe(value)}`, "give a function");
-    }
-    return value;
-  }
-
-  #text(field: string, value: unknown): string {
-    if (typeof value !== "string") {
-      this.fail("CELLO_WRONG_TYPE", field, `must be a string, got ${describe(value)}`, "give a string");
-    }
-    if (value.trim() === "")
-      this.fail(
-        "CELLO_INVALID_VALUE",
-        field,
-        value === "" ? "is an empty string" : "is blank",
-        "give a value, or leave the field out",
-      );
-    if (hasControlCharacter(value)) {
-      this.fail(
-        "CELLO_INVALID_VALUE",
-        field,
-        "contains a control character",
-        "remove line breaks and other control characters",
-      );
-    }
-    return value;
-  }
+/** Whether a value is an object that has these methods, which is all that can be seen of a store. */
+export function hasMethods<Given extends object>(
+  value: unknown,
+  methods: readonly (keyof Given & string)[],
+): value is Given {
+  if (typeof value !== "object" || value === null) return false;
+  return methods.every((method) => typeof Reflect.get(value, method) === "function");
 }
 
 /** An HTTP field name or cookie name: a token of RFC 9110 section 5.6.2. */
@@ -187,24 +295,19 @@ export function hasControlCharacter(text: string): boolean {
   return /[\u0000-\u001f\u007f]/.test(text);
 }
 
-/** Names a value's kind and shows nothing of it, for fields that may hold a password or a key. */
+/** Names a value's kind and shows no text of it, for options that may hold a password or a key. */
 export function describeKind(value: unknown): string {
-  return typeof value === "string" ? "a string" : describe(value);
-}
-
-/** Names a value for a message; for values that hold no secrets. */
-export function describe(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "number" || typeof value === "boolean") return inspect(value);
-  if (typeof value === "string")
-    return value === ""
-      ? "an empty string"
-      : value.length <= 40
-        ? JSON.stringify(value)
-        : `a string of ${value.length} characters`;
-  if (typeof value === "object") return `an object (${value.constructor?.name ?? "no class"})`;
-  return `a ${typeof value}`;
+  return typeof value === "object" ? `an object (${value.constructor?.name ?? "no class"})` : `a ${typeof value}`;
+}
+
+/** Names a value for a message, and shows it when it is a short text: for options that hold no secrets. */
+export function describe(value: unknown): string {
+  if (typeof value !== "string") return describeKind(value);
+  if (value === "") return "an empty string";
+  return value.length <= 40 ? JSON.stringify(value) : `a string of ${value.length} characters`;
 }
 
 /**
@@ -217,49 +320,54 @@ export function isBag(value: unknown): value is Record<string, unknown> {
   return !("then" in value && typeof value.then === "function");
 }
 
-function isFunction<Fn>(value: unknown): value is Fn {
-  return typeof value === "function";
-}
-
-/** `did you mean "expiration"?` for a near miss, else the list of what there is. */
-export function suggestion(name: string, known: readonly string[], what = "fields"): string {
-  const flat = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const near =
-    known.find((field) => flat(field) === flat(name)) ?? known.find((field) => distance(flat(field), flat(name)) <= 2);
-  return near === undefined ? `its ${what} are ${known.join(", ")}` : `did you mean "${near}"?`;
-}
-
-/**
- * The field that somebody who wrote this name surely meant, for options that others may add fields to.
- *
- * Stricter than the suggestions above, because here a wrong guess would refuse a good option: another
- * case or punctuation, one letter too many or too few, two letters swapped, and in long names any
- * two slips.
- */
-export function misspelledField(name: string, known: readonly string[]): string | undefined {
-  const flat = (text: string) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
-  const letters = (text: string) => [...text].sort().join("");
-  const given = flat(name);
-  return known.find((field) => {
-    const wanted = flat(field);
-    if (given === wanted) return true;
-    if (given[0] !== wanted[0]) return false;
-    if (wanted.length > 6) return distance(given, wanted) <= 2;
-    if (given.length === wanted.length) return letters(given) === letters(wanted);
-    return distance(given, wanted) === 1;
-  });
-}
-
-/** Levenshtein distance: the number of single-letter edits between two names. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitution = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, substitution));
-    }
-    row = next;
+/** The readers as methods, for configurations that have no table yet. */
+export class ConfigFields extends Fields {
+  constructor(subject: string, options: unknown, known: readonly string[]) {
+    super(subject, options, Object.fromEntries(known.map((name) => [name, () => undefined])));
   }
-  return row[b.length] ?? 0;
+
+  raw(field: string): unknown {
+    return this.given(field);
+  }
+
+  require(field: string, mend: string): void {
+    if (!this.has(field)) this.fail("CELLO_MISSING", field, "is required", mend);
+  }
+
+  boolean<Fallback extends boolean | undefined>(field: string, fallback: Fallback): boolean | Fallback {
+    return flag(fallback)(this, field);
+  }
+
+  number<Fallback extends number | undefined>(
+    field: string,
+    fallback: Fallback,
+    { min, max, whole, unit = "" }: { min: number; max: number; whole?: boolean; unit?: string },
+  ): number | Fallback {
+    return (whole === true ? integer : number)(min, max, unit, fallback)(this, field);
+  }
+
+  string<Fallback extends string | undefined>(field: string, fallback: Fallback): string | Fallback {
+    return text(fallback)(this, field);
+  }
+
+  oneOf<Value extends string | boolean | null, Fallback extends Value | undefined>(
+    field: string,
+    values: readonly Value[],
+    fallback: Fallback,
+  ): Value | Fallback {
+    return oneOf(values, fallback)(this, field);
+  }
+
+  strings(field: string): readonly string[] | undefined {
+    return texts(undefined)(this, field);
+  }
+
+  oneOrMoreStrings(field: string): readonly string[] | undefined {
+    const given = textOrTexts(this, field);
+    return typeof given === "string" ? Object.freeze([given]) : given;
+  }
+
+  function<Fn extends (...args: never[]) => unknown>(field: string): Fn | undefined {
+    return fn<Fn>()(this, field);
+  }
 }

@@ -1,4 +1,4 @@
-import type { ConfigFields } from "./options.js";
+import { fitting, type Reader, texts } from "./options.js";
 
 /**
  * The `exclude` lists of configurations: exact paths, or prefixes that end in `*`.
@@ -48,40 +48,36 @@ export class PathPatterns {
 }
 
 /**
- * Reads an `exclude` field: a list of paths that begin with `/`, with `*` only at the end.
+ * Reads an option such as `exclude`: a list of paths that begin with `/`, with `*` only at the end.
  *
- * @param fallback the list when the field is not given
+ * @param fallback the list when the option is not given
  */
-export function readPathPatterns(fields: ConfigFields, field: string, fallback: readonly string[] = []): PathPatterns {
-  const patterns = fields.strings(field) ?? Object.freeze([...fallback]);
-  for (const pattern of patterns) {
-    if (!pattern.startsWith("/") && pattern !== "*") {
-      fields.fail(
-        "CELLO_INVALID_VALUE",
-        field,
-        `"${pattern}" does not begin with "/"`,
-        'write a path such as "/health"',
-      );
-    }
-    if (pattern.slice(0, -1).includes("*")) {
-      fields.fail(
-        "CELLO_INVALID_VALUE",
-        field,
-        `"${pattern}" has a "*" before its end`,
-        'write "*" only at the end, as in "/public/*"',
-      );
-    }
-    if (pattern.includes("?") || pattern.includes("#") || isAmbiguous(pattern)) {
-      fields.fail(
-        "CELLO_INVALID_VALUE",
-        field,
-        `"${pattern}" is not a plain path`,
-        'write the path alone, without a query, "//" or dot segments',
-      );
-    }
+export function pathPatterns(fallback: readonly string[] = []): Reader<PathPatterns> {
+  let reader: Reader<readonly string[]> = texts(fallback);
+  for (const { fits, problem, mend } of RULES) {
+    reader = fitting(reader, fits, (pattern) => `"${pattern}" ${problem}`, mend);
   }
-  return new PathPatterns(patterns);
+  return (fields, name) => new PathPatterns(reader(fields, name));
 }
+
+/** What a pattern must be. */
+const RULES = [
+  {
+    fits: (pattern: string) => pattern.startsWith("/") || pattern === "*",
+    problem: 'does not begin with "/"',
+    mend: 'write a path such as "/health"',
+  },
+  {
+    fits: (pattern: string) => !pattern.slice(0, -1).includes("*"),
+    problem: 'has a "*" before its end',
+    mend: 'write "*" only at the end, as in "/public/*"',
+  },
+  {
+    fits: (pattern: string) => !/[?#]/.test(pattern) && !isAmbiguous(pattern),
+    problem: "is not a plain path",
+    mend: 'write the path alone, without a query, "//" or dot segments',
+  },
+];
 
 /**
  * The path of a request target, decoded once as a router does; `undefined` when it cannot be

@@ -1,4 +1,5 @@
-import { describe, isBag, suggestion } from "./options.js";
+import { describe, isBag } from "./options.js";
+import { suggestion } from "./spelling.js";
 
 /** What a function takes, read from how a call of it is written. */
 interface Parameters {

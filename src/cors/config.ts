@@ -1,4 +1,15 @@
-import { ConfigFields, isHttpToken } from "../core/options.js";
+import {
+  Fields,
+  fitting,
+  flag,
+  integer,
+  isHttpToken,
+  type Readers,
+  required,
+  type Settled,
+  textOrTexts,
+  texts,
+} from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
@@ -26,17 +37,6 @@ export interface CorsOptions {
   readonly preflightsPerMinute?: number | undefined;
 }
 
-const FIELDS = [
-  "origins",
-  "credentials",
-  "methods",
-  "allowedHeaders",
-  "exposedHeaders",
-  "maxAge",
-  "privateNetwork",
-  "preflightsPerMinute",
-] as const;
-
 /** Preflights of one client that are answered in a minute, unless a configuration says otherwise. */
 export const PREFLIGHTS_PER_MINUTE = 600;
 
@@ -45,6 +45,30 @@ const USUAL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT
 
 /** What no page may send (Fetch, "forbidden method"). */
 const FORBIDDEN_METHODS = ["CONNECT", "TRACE", "TRACK"];
+
+/** What a {@link CorsConfig} keeps of its options, beside the origins. */
+type CorsValues = Settled<Omit<CorsOptions, "origins">, "allowedHeaders">;
+
+interface ReadValues extends CorsValues {
+  readonly origins: OriginList;
+}
+
+const ONE_NAME = [
+  isHttpToken,
+  (name: string) => `${JSON.stringify(name)} is not one name`,
+  "write each name as an entry of its own",
+] as const;
+
+const READERS: Readers<ReadValues> = {
+  origins: readAllowedOrigins,
+  credentials: flag(false),
+  methods: (fields, name) => Object.freeze([...new Set(readMethods(fields, name))]),
+  allowedHeaders: fitting(texts(undefined), ...ONE_NAME),
+  exposedHeaders: fitting(texts([]), ...ONE_NAME),
+  maxAge: integer(0, 86_400, "seconds", 600),
+  privateNetwork: flag(false),
+  preflightsPerMinute: integer(1, 1_000_000, "", PREFLIGHTS_PER_MINUTE),
+};
 
 const originLists = new WeakMap<CorsConfig, OriginList>();
 
@@ -56,43 +80,22 @@ const originLists = new WeakMap<CorsConfig, OriginList>();
  * app.enableCors(new CorsConfig({ origins: ["https://spa.example"], credentials: true }));
  * ```
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns all that the table reads.
 export class CorsConfig {
-  /** As browsers write them. */
-  readonly origins: readonly string[];
-  readonly credentials: boolean;
-  readonly methods: readonly string[];
-  /** `undefined`: those that are asked for. */
-  readonly allowedHeaders: readonly string[] | undefined;
-  readonly exposedHeaders: readonly string[];
-  readonly maxAge: number;
-  readonly privateNetwork: boolean;
-  readonly preflightsPerMinute: number;
-
   /** @throws ConfigError for an unknown field, an entry that is no origin, and what browsers would not follow */
   constructor(options: CorsOptions) {
     strictConstruction("new CorsConfig(options)", arguments);
-    const fields = new ConfigFields("CorsConfig", options, FIELDS);
-    fields.require("origins", 'name the origins, such as ["https://app.example"]');
-    const given = fields.oneOrMoreStrings("origins") ?? [];
-    const list = readOrigins(fields, "origins", given);
-    this.origins = list.entries;
-    this.credentials = fields.boolean("credentials", false);
-    checkAnyOrigin(fields, list, this.credentials);
-    this.methods = readMethods(fields, this.credentials);
-    this.allowedHeaders = fields.has("allowedHeaders")
-      ? readNames(fields, "allowedHeaders", this.credentials)
-      : undefined;
-    this.exposedHeaders = readNames(fields, "exposedHeaders", this.credentials);
-    this.maxAge = fields.number("maxAge", 600, { min: 0, max: 86_400, whole: true, unit: "seconds" });
-    this.privateNetwork = fields.boolean("privateNetwork", false);
-    this.preflightsPerMinute = fields.number("preflightsPerMinute", PREFLIGHTS_PER_MINUTE, {
-      min: 1,
-      max: 1_000_000,
-      whole: true,
-    });
-    originLists.set(this, list);
-    Object.freeze(this);
+    const fields = new Fields("CorsConfig", options, READERS);
+    const { origins, ...values } = fields.values;
+    if (values.credentials) refuseStars(fields, fields.values);
+    originLists.set(this, origins);
+    Object.freeze(Object.assign(this, { origins: origins.entries, ...values }));
   }
+}
+
+export interface CorsConfig extends CorsValues {
+  /** As browsers write them. */
+  readonly origins: readonly string[];
 }
 
 /** The origins of a configuration, ready to be asked. */
@@ -102,46 +105,39 @@ export function originsOf(config: CorsConfig): OriginList {
   return list;
 }
 
-function checkAnyOrigin(fields: ConfigFields, list: OriginList, credentials: boolean): void {
-  if (!list.allowsAny) return;
-  if (credentials) {
-    const problem = '"*" with credentials would hand every user\'s data to every site, and browsers refuse it';
-    fields.fail("CELLO_CONFLICT", "origins", problem, "name the origins, or leave credentials out");
+function readAllowedOrigins(fields: Fields, name: string): OriginList {
+  const given = required('name the origins, such as ["https://app.example"]', textOrTexts)(fields, name);
+  const list = readOrigins(fields, name, typeof given === "string" ? [given] : given);
+  if (list.allowsAny && list.entries.length > 1) {
+    fields.conflict(name, '"*" stands beside other origins', 'write "*" alone, or leave it out');
   }
-  if (list.entries.length > 1) {
-    fields.fail("CELLO_CONFLICT", "origins", '"*" stands beside other origins', 'write "*" alone, or leave it out');
-  }
+  return list;
 }
 
-function readMethods(fields: ConfigFields, credentials: boolean): readonly string[] {
-  const methods = fields.strings("methods") ?? ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
+function readMethods(fields: Fields, name: string): readonly string[] {
+  const methods = fitting(texts(["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"]), ...ONE_NAME)(fields, name);
   for (const method of methods) {
-    checkName(fields, "methods", method, credentials);
     const upper = method.toUpperCase();
     if (FORBIDDEN_METHODS.includes(upper)) {
-      fields.fail("CELLO_INVALID_VALUE", "methods", `"${method}" is a method that no page may send`, "leave it out");
+      fields.invalid(name, `"${method}" is a method that no page may send`, "leave it out");
     }
     // Methods are case-sensitive, and browsers compare them so.
     if (method !== upper && USUAL_METHODS.includes(upper)) {
-      fields.fail("CELLO_INVALID_VALUE", "methods", `"${method}" is not "${upper}"`, `write "${upper}"`);
+      fields.invalid(name, `"${method}" is not "${upper}"`, `write "${upper}"`);
     }
   }
-  return Object.freeze([...new Set(methods)]);
+  return methods;
 }
 
-function readNames(fields: ConfigFields, field: string, credentials: boolean): readonly string[] {
-  const names = fields.strings(field) ?? [];
-  for (const name of names) checkName(fields, field, name, credentials);
-  return Object.freeze([...names]);
-}
-
-function checkName(fields: ConfigFields, field: string, name: string, credentials: boolean): void {
-  if (!isHttpToken(name)) {
-    const problem = `${JSON.stringify(name)} is not one name`;
-    fields.fail("CELLO_INVALID_VALUE", field, problem, "write each name as an entry of its own");
+/** Beside credentials `"*"` means nothing good, and browsers do not take it for everything. */
+function refuseStars(fields: Fields, { origins, methods, allowedHeaders, exposedHeaders }: ReadValues): void {
+  if (origins.allowsAny) {
+    const problem = '"*" with credentials would hand every user\'s data to every site, and browsers refuse it';
+    fields.conflict("origins", problem, "name the origins, or leave credentials out");
   }
-  if (name === "*" && credentials) {
+  for (const [name, list] of Object.entries({ methods, allowedHeaders, exposedHeaders })) {
+    if (list?.includes("*") !== true) continue;
     const problem = '"*" beside credentials stands for a name that is "*", and for no other';
-    fields.fail("CELLO_CONFLICT", field, problem, "write the names one by one");
+    fields.conflict(name, problem, "write the names one by one");
   }
 }

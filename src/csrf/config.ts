@@ -1,4 +1,4 @@
-import { ConfigFields } from "../core/options.js";
+import { type Fields, read, texts } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
@@ -29,14 +29,9 @@ export class CsrfConfig {
   /** @throws ConfigError for an unknown field, an entry that is no origin, or a pattern that reaches strangers */
   constructor(options?: CsrfOptions) {
     strictConstruction("new CsrfConfig(options)", arguments);
-    const fields = new ConfigFields("CsrfConfig", options, ["trustedOrigins"]);
-    const given = fields.strings("trustedOrigins") ?? [];
-    if (given.includes("*")) {
-      fields.fail("CELLO_INVALID_VALUE", "trustedOrigins", '"*" would trust every site', "name the origins");
-    }
-    const list = readOrigins(fields, "trustedOrigins", given);
-    this.trustedOrigins = list.entries;
-    originLists.set(this, list);
+    const { trustedOrigins } = read("CsrfConfig", options, { trustedOrigins: readTrustedOrigins });
+    this.trustedOrigins = trustedOrigins.entries;
+    originLists.set(this, trustedOrigins);
     Object.freeze(this);
   }
 }
@@ -44,4 +39,10 @@ export class CsrfConfig {
 /** The trusted origins of a configuration, ready to be asked. */
 export function trustedOriginsOf(config: CsrfConfig): OriginList | undefined {
   return originLists.get(config);
+}
+
+function readTrustedOrigins(fields: Fields, name: string): OriginList {
+  const given = texts([])(fields, name);
+  if (given.includes("*")) fields.invalid(name, '"*" would trust every site', "name the origins");
+  return readOrigins(fields, name, given);
 }

@@ -1,6 +1,6 @@
 import { type InspectOptions, inspect } from "node:util";
 import { ConfigFields, isHttpToken } from "../core/options.js";
-import { type PathPatterns, readPathPatterns } from "../core/path-patterns.js";
+import { type PathPatterns, pathPatterns } from "../core/path-patterns.js";
 import { checkSecretStrength, refuseTwice, strictByDefault } from "../core/secret-strength.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName } from "../jws/algorithms.js";
@@ -157,7 +157,7 @@ export class JwtConfig {
     this.cookieName = readHttpToken(fields, "cookieName");
     this.clockTolerance = fields.number("clockTolerance", 0, { min: 0, max: 86_400, unit: "seconds" });
     this.required = fields.boolean("required", true);
-    this.excludedPaths = readPathPatterns(fields, "exclude");
+    this.excludedPaths = pathPatterns()(fields, "exclude");
     this.exclude = this.excludedPaths.patterns;
     this.maxTokenLength = fields.number("maxTokenLength", 8192, {
       min: 16,

@@ -1,6 +1,6 @@
 import { type Clock, readClock } from "../core/clock.js";
 import type { MaybePromise } from "../core/later.js";
-import { ConfigFields } from "../core/options.js";
+import { integer, read } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import { Sweep } from "./sweep.js";
 
@@ -47,9 +47,10 @@ export class MemoryReplayStore implements ReplayStore {
   /** @throws ConfigError for an option that is unknown or cannot be used */
   constructor(options?: MemoryReplayOptions) {
     strictConstruction("new MemoryReplayStore(options)", arguments);
-    const fields = new ConfigFields("MemoryReplayStore", options, ["clock", "maxEntries"]);
-    this.#clock = readClock(fields);
-    this.#maxEntries = fields.number("maxEntries", 100_000, { min: 1, max: 100_000_000, whole: true });
+    const readers = { clock: readClock, maxEntries: integer(1, 100_000_000, "", 100_000) };
+    const { clock, maxEntries } = read("MemoryReplayStore", options, readers);
+    this.#clock = clock;
+    this.#maxEntries = maxEntries;
   }
 
   /** How many ids are remembered. */

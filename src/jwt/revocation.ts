@@ -1,7 +1,7 @@
 import { type Clock, readClock } from "../core/clock.js";
 import type { StoreErrorCause } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
-import { ConfigFields } from "../core/options.js";
+import { integer, read } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
@@ -85,9 +85,10 @@ export class MemoryRevocationList implements RevocationList {
   /** @throws ConfigError for an option that is unknown or cannot be used */
   constructor(options?: MemoryRevocationOptions) {
     strictConstruction("new MemoryRevocationList(options)", arguments);
-    const fields = new ConfigFields("MemoryRevocationList", options, ["clock", "maxEntries"]);
-    this.#clock = readClock(fields);
-    this.#maxEntries = fields.number("maxEntries", 100_000, { min: 1, max: 100_000_000, whole: true });
+    const readers = { clock: readClock, maxEntries: integer(1, 100_000_000, "", 100_000) };
+    const { clock, maxEntries } = read("MemoryRevocationList", options, readers);
+    this.#clock = clock;
+    this.#maxEntries = maxEntries;
   }
 
   /** How many token ids and subjects are remembered. */

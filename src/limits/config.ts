@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { ConfigError } from "../core/errors.js";
 import { ConfigFields, describe, describeKind, isBag } from "../core/options.js";
-import { type PathPatterns, readPathPatterns } from "../core/path-patterns.js";
+import { type PathPatterns, pathPatterns } from "../core/path-patterns.js";
 import type { HostRequest } from "../core/request-view.js";
 import { strictStatics } from "../core/strict-calls.js";
 import type { PriorityOf } from "../overload/shedder.js";
@@ -185,7 +185,7 @@ export class RateLimitConfig {
     this.name = readName(fields);
     this.key = fields.function<RateLimitKey>("key");
     this.keyBy = fields.oneOf("keyBy", ["client", "identity"], "client");
-    this.excludedPaths = readPathPatterns(fields, "exclude");
+    this.excludedPaths = pathPatterns()(fields, "exclude");
     this.exclude = this.excludedPaths.patterns;
     this.cost = readCost(fields, this.requests);
     this.store = readStore(fields);
@@ -203,7 +203,7 @@ export class RateLimitConfig {
     this.maxConcurrency = isAdaptive ? readMaxConcurrency(fields) : undefined;
     this.clientShare = isAdaptive ? readClientShare(fields) : undefined;
     this.priority = isAdaptive ? fields.function<PriorityOf>("priority") : undefined;
-    this.healthCheckPaths = isAdaptive ? readPathPatterns(fields, "healthChecks", HEALTH_CHECKS) : undefined;
+    this.healthCheckPaths = isAdaptive ? pathPatterns(HEALTH_CHECKS)(fields, "healthChecks") : undefined;
     this.healthChecks = this.healthCheckPaths?.patterns;
     Object.freeze(this);
   }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../core/errors.js";
-import { ConfigFields } from "../core/options.js";
+import { Fields } from "../core/options.js";
 import { readOrigins } from "./read-origins.js";
 
-const read = (...texts: string[]) => readOrigins(new ConfigFields("TestConfig", {}, []), "origins", texts);
+const read = (...texts: string[]) => readOrigins(new Fields("TestConfig", {}, {}), "origins", texts);
 
 describe("a list of origins", () => {
   it.each([

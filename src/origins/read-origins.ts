@@ -1,4 +1,5 @@
-import { type ConfigFields, misspelledField } from "../core/options.js";
+import type { Fields } from "../core/options.js";
+import { nearMiss } from "../core/spelling.js";
 import { canonicalOrigin } from "./origin.js";
 import { OriginList } from "./origin-list.js";
 import { OriginPattern } from "./origin-pattern.js";
@@ -32,13 +33,13 @@ interface Entry {
  *
  * @param texts the entries as given
  */
-export function readOrigins(fields: ConfigFields, field: string, texts: readonly string[]): OriginList {
+export function readOrigins(fields: Fields, field: string, texts: readonly string[]): OriginList {
   const entries: Entry[] = [];
   for (const text of texts) {
     if (text === "*") continue;
     const entry = text.includes("*") ? readPattern(text) : readOrigin(text);
     if ("problem" in entry) {
-      fields.fail("CELLO_INVALID_VALUE", field, `${JSON.stringify(text)} ${entry.problem}`, entry.mend);
+      fields.invalid(field, `${JSON.stringify(text)} ${entry.problem}`, entry.mend);
     }
     entries.push(entry);
   }
@@ -69,7 +70,7 @@ function schemeProblem(origin: string): Problem | undefined {
   const scheme = origin.slice(0, origin.indexOf(":") + 1);
   if (NO_ORIGINS.has(scheme)) return { problem: `names a scheme (${scheme}) that no page's origin has`, mend: MEND };
   if (scheme === "http:" || scheme === "https:") return undefined;
-  const meant = misspelledField(scheme, ["http", "https"]);
+  const meant = nearMiss(scheme, ["http", "https"]);
   if (meant === undefined) return undefined;
   return { problem: `has the scheme "${scheme}"`, mend: `write "${meant}://" if that is meant` };
 }

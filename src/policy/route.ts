@@ -1,6 +1,7 @@
 import { ConfigError } from "../core/errors.js";
-import { ConfigFields, describe, misspelledField } from "../core/options.js";
+import { ConfigFields, describe } from "../core/options.js";
 import { canonicalPath, decodePath } from "../core/path-patterns.js";
+import { nearMiss } from "../core/spelling.js";
 import { CorsConfig, type CorsOptions } from "../cors/config.js";
 import { Cors } from "../cors/cors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "../headers/compile.js";
@@ -160,7 +161,7 @@ export function readMiddlewareSecurity(
 function refuseSlips(fields: ConfigFields, options: object): void {
   const known: readonly string[] = ROUTE_SECURITY_FIELDS;
   for (const name of Object.keys(options)) {
-    const meant = known.includes(name) ? undefined : misspelledField(name, known);
+    const meant = known.includes(name) ? undefined : nearMiss(name, known);
     if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such field", `did you mean "${meant}"?`);
   }
 }

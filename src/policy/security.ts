@@ -266,7 +266,7 @@ interface Surroundings {
 /** Reads `clock`, `trustProxy` and `ipv6Prefix`, which `App` and {@link Security} have in common. */
 export function readSurroundings(fields: ConfigFields, trustProxy: SecurityOptions["trustProxy"]): Surroundings {
   return {
-    clock: readClock(fields),
+    clock: readClock(fields, "clock"),
     clientAddresses: new ClientAddressResolver(trustProxy, fields.subject),
     ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
   };

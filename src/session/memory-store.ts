@@ -1,5 +1,5 @@
 import { type Clock, readClock } from "../core/clock.js";
-import { ConfigFields } from "../core/options.js";
+import { integer, read } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
 import type { JsonValue } from "./json.js";
@@ -60,9 +60,10 @@ export class MemorySessionStore implements SessionStore {
   /** @throws ConfigError when `maxSessions` is not a whole number from 1 to 10,000,000 */
   constructor(options?: MemorySessionStoreOptions) {
     strictConstruction("new MemorySessionStore(options)", arguments);
-    const fields = new ConfigFields("MemorySessionStore", options, ["maxSessions", "clock"]);
-    this.maxSessions = fields.number("maxSessions", 100_000, { min: 1, max: 10_000_000, whole: true });
-    this.#clock = readClock(fields);
+    const readers = { maxSessions: integer(1, 10_000_000, "", 100_000), clock: readClock };
+    const { maxSessions, clock } = read("MemorySessionStore", options, readers);
+    this.maxSessions = maxSessions;
+    this.#clock = clock;
   }
 
   /** How many sessions are kept now, expired ones that were not swept yet included. */

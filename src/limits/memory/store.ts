@@ -1,5 +1,5 @@
 import { type Clock, readClock } from "../../core/clock.js";
-import { ConfigFields } from "../../core/options.js";
+import { read } from "../../core/options.js";
 import { strictConstruction } from "../../core/strict-calls.js";
 import type { KeyedLimit, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../store.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
@@ -35,7 +35,7 @@ export class MemoryRateLimitStore implements RateLimitStore {
    */
   constructor(options?: { readonly clock?: Clock | undefined }) {
     strictConstruction("new MemoryRateLimitStore(options)", arguments);
-    this.#clock = readClock(new ConfigFields("MemoryRateLimitStore", options, ["clock"]));
+    this.#clock = read("MemoryRateLimitStore", options, { clock: readClock }).clock;
   }
 
   consume(policy: RateLimitPolicy, key: string, cost: number): RateLimitDecision {
