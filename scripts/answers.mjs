@@ -10,6 +10,8 @@ import { connect } from "node:net";
 import { resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
+// Express shows its stack otherwise.
+process.env.NODE_ENV = "production";
 const checkout = pathToFileURL(`${resolve(process.argv[2] ?? fileURLToPath(new URL("..", import.meta.url)))}/`);
 const manifest = JSON.parse(readFileSync(new URL("package.json", checkout), "utf8"));
 const load = async (entry) => import(new URL(manifest.exports[entry].default, checkout).href);
