@@ -23,7 +23,7 @@ export { CorsConfig, type CorsOptions } from "./cors/config.js";
 export { CsrfConfig, type CsrfOptions } from "./csrf/config.js";
 export { SecurityHeadersConfig, type SecurityHeadersOptions } from "./headers/config.js";
 export { CSP, type CspHashAlgorithm } from "./headers/csp/builder.js";
-export type { CspFinding, CspSeverity } from "./headers/csp/lint.js";
+export type { CspFinding, CspSeverity } from "./headers/csp/findings.js";
 export type { JwtClaims, RegisteredClaims } from "./jwt/claims.js";
 export { JwtConfig, type JwtOptions } from "./jwt/config.js";
 export { Jwt, type SignOptions } from "./jwt/jwt.js";

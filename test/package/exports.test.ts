@@ -90,6 +90,17 @@ describe("the packed package, installed in an empty project", { timeout: 120_000
     expect(stdout.trim()).toBe(manifest.version);
   });
 
+  it("loads csp_evaluator at the first lint and not before", async () => {
+    const script = `
+      import { createRequire } from "node:module";
+      import { CSP } from "cello";
+      const { cache } = createRequire(import.meta.url);
+      const isLoaded = () => Object.keys(cache).some((path) => path.includes("csp_evaluator"));
+      console.log(isLoaded(), new CSP().scriptSrc("*").lint().length > 0, isLoaded());`;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "-e", script], { cwd: consumer });
+    expect(stdout.trim()).toBe("false true true");
+  });
+
   it("brings the command cello", async () => {
     const { stdout } = await run("npx", ["--no-install", "cello", "--help"], { cwd: consumer });
     expect(stdout).toContain("Usage: cello");

@@ -3,9 +3,10 @@ import { inspect } from "node:util";
 import { describe } from "../../core/options.js";
 import { strictConstruction, strictMethods, strictStatics } from "../../core/strict-calls.js";
 import { type DirectiveMethod, directiveOf } from "./directives.js";
-import { type CspFinding, lintPolicy, staticNonceFindings } from "./lint.js";
-import { refuse } from "./refuse.js";
+import { type CspFinding, findFixedNonces } from "./findings.js";
+import { lintPolicy } from "./lint.js";
 import { NONCE_SLOT, NONCE_SOURCE, NONE } from "./sources.js";
+import { refuse } from "./words.js";
 
 /** The hash functions that browsers compare inline code with (CSP3 section 2.3.1). */
 export type CspHashAlgorithm = "sha256" | "sha384" | "sha512";
@@ -269,7 +270,7 @@ export class CSP {
 
   /** The weaknesses of the policy, worst first. Empty: none is known. */
   lint(): readonly CspFinding[] {
-    return lintPolicy(this.toString(), staticNonceFindings);
+    return lintPolicy(this.toString(), findFixedNonces);
   }
 
   toJSON(): string {

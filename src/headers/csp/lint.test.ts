@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../core/errors.js";
 import { CSP } from "./builder.js";
-import type { CspFinding } from "./lint.js";
+import type { CspFinding } from "./findings.js";
 
 const vectors = process.env.CELLO_VECTORS;
 if (vectors === undefined) console.info("CSP lint vectors: skipped, CELLO_VECTORS is not set");

@@ -1,5 +1,4 @@
-import { describe, hasControlCharacter } from "../../core/options.js";
-import { refuse, shown } from "./refuse.js";
+import { readWord, refuse, shown } from "./words.js";
 
 /** The part of a policy's text that each response replaces with its nonce. */
 export const NONCE_SLOT = "{nonce}";
@@ -63,57 +62,16 @@ const DIRECTIVE_NAME =
   /^(?:[a-z]+-src(?:-elem|-attr)?|base-uri|form-action|frame-ancestors|sandbox|report-to|report-uri|upgrade-insecure-requests|require-trusted-types-for|trusted-types)$/i;
 
 /**
- * Reads the sources of one call: each is checked and comes back as it is written in the header.
+ * Checks a source, and gives it as it is written in the header.
  *
- * @throws ConfigError for a source that browsers would ignore, or that would end the directive
+ * @throws ConfigError for one that browsers would ignore, or that would end the directive
  */
-export function readSources(rules: SourceRules, method: string, sources: readonly unknown[]): readonly string[] {
-  if (sources.length === 0) {
-    refuse(method, "was called without a source", `write ${method}("'none'") to allow nothing`);
-  }
-  return sources.map((source) => readSource(rules, method, source));
-}
-
-/**
- * Checks what holds for every word of a policy: white space, `;` and `,` would end the word, the
- * directive or the policy (RFC 9110 section 5.3, CSP3 section 2.2), and a policy is ASCII.
- */
-export function readWord(method: string, word: unknown): string {
-  if (typeof word !== "string") {
-    refuse(
-      method,
-      `takes strings, got ${describe(word)}`,
-      `write each one as an argument of its own: ${method}("...", "...")`,
-      "CELLO_WRONG_TYPE",
-    );
-  }
-  if (word === "") refuse(method, "got an empty string", "leave it out");
-  if (hasControlCharacter(word)) {
-    refuse(method, `${shown(word)} contains a control character`, "remove line breaks and other control characters");
-  }
-  if (/\s/.test(word)) {
-    refuse(method, `${shown(word)} contains white space`, "write each one as an argument of its own");
-  }
-  if (/[;,]/.test(word)) {
-    refuse(
-      method,
-      `${shown(word)} contains "${word.includes(";") ? ";" : ","}", which would end the directive`,
-      'write it as "%3B" or "%2C" in a path, or call a method for each directive',
-    );
-  }
-  if (/[^\u0021-\u007e]/.test(word)) {
-    refuse(
-      method,
-      `${shown(word)} is not ASCII`,
-      'write a host name in punycode ("xn--...") and a path percent-encoded',
-    );
-  }
-  return word;
-}
-
-function readSource(rules: SourceRules, method: string, value: unknown): string {
+export function readSource(rules: SourceRules, method: string, value: unknown): string {
   const source = readWord(method, value);
-  if (source === NONCE_SOURCE) return allowedNonce(rules, method, "CSP.NONCE");
+  if (source === NONCE_SOURCE) {
+    checkNonceAllowed(rules, method, "CSP.NONCE");
+    return source;
+  }
   return source.includes("'") ? readQuoted(rules, method, source) : readUnquoted(method, source);
 }
 
@@ -127,7 +85,7 @@ function readQuoted(rules: SourceRules, method: string, source: string): string 
     if (!NONCE.test(source)) {
       refuse(method, `${shown(source)} is not a nonce in base64`, "use CSP.NONCE, which is new in each response");
     }
-    allowedNonce(rules, method, source);
+    checkNonceAllowed(rules, method, source);
     return `'nonce-${source.slice("'nonce-".length)}`;
   }
   const algorithm = /^'(sha(?:256|384|512))-/.exec(keyword)?.[1];
@@ -154,15 +112,10 @@ function readHash(rules: SourceRules, method: string, source: string, algorithm:
   return `'${algorithm}-${digest}'`;
 }
 
-function allowedNonce(rules: SourceRules, method: string, source: string): string {
-  if (!rules.nonces) {
-    refuse(
-      method,
-      `${source}: a nonce means nothing here`,
-      "use it in scriptSrc, scriptSrcElem, styleSrc, styleSrcElem or defaultSrc",
-    );
-  }
-  return NONCE_SOURCE;
+function checkNonceAllowed(rules: SourceRules, method: string, source: string): void {
+  if (rules.nonces) return;
+  const mend = "use it in scriptSrc, scriptSrcElem, styleSrc, styleSrcElem or defaultSrc";
+  refuse(method, `${source}: a nonce means nothing here`, mend);
 }
 
 function readUnquoted(method: string, source: string): string {

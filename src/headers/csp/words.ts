@@ -1,107 +1,59 @@
-import { isHttpToken } from "../../core/options.js";
-import { refuse, shown } from "./refuse.js";
-import { NONE, readWord } from "./sources.js";
+import { ConfigError, type ConfigErrorCode } from "../../core/errors.js";
+import { describe, hasControlCharacter } from "../../core/options.js";
 
-/** Directives that are not lists of sources: each has its own grammar. */
-
-/** The tokens of the `sandbox` attribute (HTML, "The `iframe` element"). */
-const SANDBOX_TOKENS: readonly string[] = [
-  "allow-downloads",
-  "allow-forms",
-  "allow-modals",
-  "allow-orientation-lock",
-  "allow-pointer-lock",
-  "allow-popups",
-  "allow-popups-to-escape-sandbox",
-  "allow-presentation",
-  "allow-same-origin",
-  "allow-scripts",
-  "allow-storage-access-by-user-activation",
-  "allow-top-navigation",
-  "allow-top-navigation-by-user-activation",
-  "allow-top-navigation-to-custom-protocols",
-];
-
-/** URI reference: absolute with http(s), or a path of this origin; RFC 3986 without `;`, `,` and `'`. */
-const REPORT_URI = /^(?:https?:\/\/[a-z0-9\-._[\]:]+|(?=\/(?!\/)))(?:[a-z0-9\-._~!$&()*+=:@/?]|%[0-9a-f]{2})*$/i;
-
-/** tt-policy-name of the Trusted Types specification. */
-const POLICY_NAME = /^[A-Za-z0-9\-#=_/@.%]+$/;
-
-/** `sandbox`: any of HTML's tokens; none at all is the full sandbox. */
-export function readSandbox(method: string, tokens: readonly unknown[]): readonly string[] {
-  return tokens.map((token) => {
-    const word = readWord(method, token);
-    if (!SANDBOX_TOKENS.includes(word)) {
-      refuse(method, `${shown(word)} is not a sandbox token`, `its tokens are ${SANDBOX_TOKENS.join(", ")}`);
-    }
-    return word;
-  });
-}
-
-/** `report-to`: the name of one reporting endpoint. */
-export function readReportTo(method: string, names: readonly unknown[]): readonly string[] {
-  if (names.length !== 1) {
-    refuse(method, `takes one name, got ${names.length}`, "name one of the reportingEndpoints");
+/**
+ * Checks what holds for every word of a policy: white space, `;` and `,` would end the word, the
+ * directive or the policy (RFC 9110 section 5.3, CSP3 section 2.2), and a policy is ASCII.
+ */
+export function readWord(method: string, word: unknown): string {
+  if (typeof word !== "string") {
+    refuse(
+      method,
+      `takes strings, got ${describe(word)}`,
+      `write each one as an argument of its own: ${method}("...", "...")`,
+      "CELLO_WRONG_TYPE",
+    );
   }
-  const name = readWord(method, names[0]);
-  if (!isHttpToken(name)) {
-    refuse(method, `${shown(name)} is not a token`, 'name one of the reportingEndpoints, for example "csp"');
+  if (word === "") refuse(method, "got an empty string", "leave it out");
+  if (hasControlCharacter(word)) {
+    refuse(method, `${shown(word)} contains a control character`, "remove line breaks and other control characters");
   }
-  return [name];
-}
-
-/** `report-uri`: URLs, or paths of this origin. */
-export function readReportUri(method: string, uris: readonly unknown[]): readonly string[] {
-  if (uris.length === 0) refuse(method, "was called without a URL", 'give one, for example "/csp-reports"');
-  return uris.map((uri) => {
-    const word = readWord(method, uri);
-    if (!REPORT_URI.test(word)) {
-      refuse(method, `${shown(word)} is not a URL`, 'write "https://..." or a path such as "/csp-reports"');
-    }
-    return word;
-  });
-}
-
-/** `require-trusted-types-for`: only `'script'` is defined. */
-export function readTrustedTypesSinks(method: string, sinks: readonly unknown[]): readonly string[] {
-  if (sinks.length === 0) refuse(method, "was called without a value", `write ${method}("'script'")`);
-  return sinks.map((sink) => {
-    const word = readWord(method, sink);
-    if (word !== "'script'") refuse(method, `${shown(word)} is not defined`, `write ${method}("'script'")`);
-    return word;
-  });
-}
-
-/** `trusted-types`: policy names, `*`, `'allow-duplicates'`, or `'none'`. */
-export function readTrustedTypes(method: string, names: readonly unknown[]): readonly string[] {
-  if (names.length === 0) {
-    refuse(method, "was called without a policy name", `write ${method}("'none'") to allow no policy`);
+  if (/\s/.test(word)) {
+    refuse(method, `${shown(word)} contains white space`, "write each one as an argument of its own");
   }
-  return names.map((name) => {
-    const word = readWord(method, name);
-    if (word === "*" || word === "'allow-duplicates'" || word === NONE) return word;
-    if (word === "allow-duplicates" || word === "none") {
-      refuse(method, `${shown(word)} without quotes is read as a policy name`, `write "'${word}'"`);
-    }
-    if (!POLICY_NAME.test(word)) {
-      refuse(method, `${shown(word)} is not a policy name`, "use letters, digits and - # = _ / @ . %");
-    }
-    return word;
-  });
-}
-
-/** `webrtc`: `'allow'` or `'block'`. */
-export function readWebrtc(method: string, values: readonly unknown[]): readonly string[] {
-  const [value] = values;
-  if (values.length !== 1 || (value !== "'allow'" && value !== "'block'")) {
-    refuse(method, "takes one of two values", `write ${method}("'allow'") or ${method}("'block'")`);
+  if (/[;,]/.test(word)) {
+    refuse(
+      method,
+      `${shown(word)} contains "${word.includes(";") ? ";" : ","}", which would end the directive`,
+      'write it as "%3B" or "%2C" in a path, or call a method for each directive',
+    );
   }
-  return [value];
+  if (/[^\u0021-\u007e]/.test(word)) {
+    refuse(
+      method,
+      `${shown(word)} is not ASCII`,
+      'write a host name in punycode ("xn--...") and a path percent-encoded',
+    );
+  }
+  return word;
 }
 
-/** `upgrade-insecure-requests`: it takes nothing. */
-export function readNothing(method: string, values: readonly unknown[]): readonly string[] {
-  if (values.length > 0) refuse(method, "takes no sources", `write ${method}()`);
-  return [];
+/**
+ * Refuses a call on the CSP builder.
+ *
+ * @param method the builder's method, for example `scriptSrc`
+ * @throws ConfigError always, with the subject `CSP`
+ */
+export function refuse(
+  method: string,
+  problem: string,
+  mend: string,
+  code: ConfigErrorCode = "CELLO_INVALID_VALUE",
+): never {
+  throw new ConfigError({ code, subject: "CSP", field: method, problem, mend });
+}
+
+/** A source in a message: quoted as JSON, so that control characters cannot reach a terminal, and cut short. */
+export function shown(source: string): string {
+  return JSON.stringify(source.length > 80 ? `${source.slice(0, 80)}…` : source);
 }
