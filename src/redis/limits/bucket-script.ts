@@ -160,9 +160,6 @@ function operations.lease(state, policy)
     state.leases[#state.leases + 1] = { id = id, units = granted * price, expiry = state.now + life }
     state.isChanged = true
   end
-  answer(granted)
-  answer(owed)
-  -- The debt tells when more comes.
-  answer(0)
+  tell(state, owed, granted, 0)
 end
 `);

@@ -1,11 +1,10 @@
 import type { Clock } from "../../core/clock.js";
 import type { MaybePromise } from "../../core/later.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../limits/store.js";
-import { Batch, type KeyCall, type LimitConnection } from "./batch.js";
+import { Batch, type Call, type LimitConnection } from "./calls.js";
+import { type KeyState, Refusal } from "./key-state.js";
 import { type FleetSize, Leases } from "./leases.js";
-import { type LocalKey, Refusal, type WaitingRequest } from "./local-keys.js";
-import { Charge, type RefusalListener, Reset } from "./operations.js";
-import { boundedKey, type LimitPlan, LimitPlans } from "./plan.js";
+import { boundedKey, type RedisLimit, RedisLimits } from "./redis-limit.js";
 
 /** With leases, a key that is out is not asked for again before so many milliseconds, or this share of its window. */
 const LEASED_PAUSE_MS = 20;
@@ -32,143 +31,132 @@ export interface RedisRateLimitParts {
  */
 export class RedisRateLimits implements RateLimitStore {
   readonly #clock: Clock;
-  readonly #plans: LimitPlans;
+  readonly #limits: RedisLimits;
   readonly #batch: Batch;
   readonly #leases: Leases | undefined;
 
   constructor(connection: LimitConnection, { fleet, lease, clock }: RedisRateLimitParts) {
     this.#clock = clock;
-    this.#plans = new LimitPlans(connection.prefix);
-    const leases = lease === undefined ? undefined : new Leases(lease, fleet, clock);
-    this.#leases = leases;
-    this.#batch = new Batch(connection, clock, (call) =>
-      leases?.accompany(call, this.#batch, (local, error) => this.#serve(call.plan, call.key, local, error)),
-    );
+    this.#limits = new RedisLimits(connection.prefix);
+    this.#batch = new Batch(connection, clock, {
+      beforeSending: (call) => this.#leases?.accompany(call, (state, error) => this.#serve(call, state, error)),
+      refused: ({ limit, key }, cost, decision, heldMs, sentMs) => {
+        const pauseMs = lease === undefined ? 0 : Math.min(LEASED_PAUSE_MS, limit.windowMs / LEASED_PAUSES_IN_WINDOW);
+        limit.keys.refuse(key, new Refusal(cost, decision, sentMs, heldMs, pauseMs), clock.monotonicMs());
+      },
+    });
+    this.#leases = lease === undefined ? undefined : new Leases(lease, fleet, clock, this.#batch);
   }
 
   consume(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision> {
-    const plan = this.#plans.of(policy);
+    const limit = this.#limits.of(policy);
     const bounded = boundedKey(key);
     return cost < 0
-      ? this.#giveBack(plan, bounded, -cost, policy.requestsInForce)
-      : this.#take(plan, bounded, cost, policy.requestsInForce);
+      ? this.#giveBack(limit, bounded, -cost, policy.requestsInForce)
+      : this.#take(limit, bounded, cost, policy.requestsInForce);
   }
 
   peek(policy: RateLimitPolicy, key: string, cost = 1): MaybePromise<RateLimitDecision> {
-    const plan = this.#plans.of(policy);
+    const limit = this.#limits.of(policy);
     const bounded = boundedKey(key);
-    const local = plan.locals.get(bounded)?.lease?.peek(cost, this.#clock.monotonicMs());
-    if (local !== undefined) return local;
-    const price = plan.figures.price(cost, policy.requestsInForce);
-    return this.#batch.callFor(plan, bounded).decide("peek", price);
+    const leased = limit.keys.get(bounded)?.lease?.peek(cost, this.#clock.monotonicMs());
+    return leased ?? this.#batch.callFor(limit, bounded).decide("peek", cost, policy.requestsInForce);
   }
 
   charge(policy: RateLimitPolicy, key: string, cost: number): Promise<RateLimitDecision> {
-    const plan = this.#plans.of(policy);
-    const bounded = boundedKey(key);
-    const charge = new Charge(plan.figures, cost, policy.requestsInForce);
-    this.#withoutLease(plan, bounded).operations.push(charge);
-    return charge.done.finally(() => forgetRefusal(plan, bounded));
+    const call = this.#withoutLease(policy, key);
+    const { arithmetic } = call.limit;
+    const inForce = policy.requestsInForce;
+    // Told as to a request of one unit that comes next.
+    const next = arithmetic.costOf(1, inForce);
+    const charge = call.ask({ name: "charge", args: arithmetic.charge(cost, inForce), cost: next, waiting: [] });
+    return charge.finally(() => forgetRefusal(call));
   }
 
   reset(policy: RateLimitPolicy, key: string): Promise<void> {
-    const plan = this.#plans.of(policy);
-    const bounded = boundedKey(key);
-    const call = this.#withoutLease(plan, bounded);
-    const reset = new Reset();
-    call.operations.push(reset);
-    return reset.done.finally(() => forgetRefusal(plan, bounded));
+    const call = this.#withoutLease(policy, key);
+    call.operations.push({ name: "reset", args: [], cost: undefined, waiting: [] });
+    const reset = new Promise<void>((resolve, reject) => {
+      call.whenSettled((error) => (error === undefined ? resolve() : reject(error)));
+    });
+    return reset.finally(() => forgetRefusal(call));
   }
 
   /** Gives back all leases. Decisions that are under way are waited for. */
   async close(): Promise<void> {
-    this.#leases?.close(this.#batch);
+    this.#leases?.close();
     await this.#batch.settled();
     // A lease that was on its way has come.
-    this.#leases?.close(this.#batch);
+    this.#leases?.close();
     await this.#batch.settled();
   }
 
   /** The next call for a key, which gives back what is held here and forgets that the key was out. */
-  #withoutLease(plan: LimitPlan, key: string): KeyCall {
-    const call = this.#batch.callFor(plan, key);
-    const local = plan.locals.get(key);
-    if (local !== undefined) {
-      local.refusal = undefined;
-      this.#leases?.report(local, call);
-    }
+  #withoutLease(policy: RateLimitPolicy, key: string): Call {
+    const limit = this.#limits.of(policy);
+    const bounded = boundedKey(key);
+    const call = this.#batch.callFor(limit, bounded);
+    forgetRefusal(call);
+    const state = limit.keys.get(bounded);
+    if (state !== undefined) this.#leases?.report(state, call);
     return call;
   }
 
-  #take(plan: LimitPlan, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {
-    const local = plan.locals.get(key);
-    if (local !== undefined) {
-      const nowMs = this.#clock.monotonicMs();
-      const { refusal } = local;
-      const refused = refusal?.answer(cost, inForce, nowMs);
-      if (refusal !== undefined && refused !== undefined) {
-        if (!refusal.takeQuestion(nowMs)) return refused;
-        return this.#ask(plan, key, cost, inForce).then(
-          (decision) => {
-            if (decision.isAllowed && local.refusal === refusal) local.refusal = undefined;
-            return decision;
-          },
-          // Nobody is set free by an outage.
-          () => refused,
-        );
-      }
-      if (local.waiting !== undefined) return waitWith(local.waiting, cost, inForce);
-      const taken = local.lease?.take(cost, nowMs);
-      if (taken !== undefined) {
-        local.use(cost, nowMs);
-        return taken;
-      }
-    }
-    return this.#ask(plan, key, cost, inForce);
-  }
-
-  #ask(plan: LimitPlan, key: string, cost: number, inForce: number): Promise<RateLimitDecision> {
-    if (this.#leases !== undefined) this.#meter(plan, key, cost);
-    const onRefused: RefusalListener = (price, decision, heldMs, sentMs) => {
-      const pauseMs =
-        this.#leases === undefined ? 0 : Math.min(LEASED_PAUSE_MS, plan.windowMs / LEASED_PAUSES_IN_WINDOW);
-      const refusal = new Refusal(price, decision, sentMs, heldMs, pauseMs);
-      plan.locals.refuse(key, refusal, this.#clock.monotonicMs());
-    };
-    return this.#batch.callFor(plan, key).decide("take", plan.figures.price(cost, inForce), onRefused);
-  }
-
-  #meter(plan: LimitPlan, key: string, cost: number): void {
+  #take(limit: RedisLimit, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {
+    const state = limit.keys.get(key);
+    if (state === undefined) return this.#ask(limit, key, cost, inForce);
     const nowMs = this.#clock.monotonicMs();
-    plan.locals.open(key, nowMs)?.use(cost, nowMs);
+    const { refusal, waiting } = state;
+    const refused = refusal?.answer(cost, inForce, nowMs);
+    if (refusal !== undefined && refused !== undefined) {
+      if (!refusal.takeQuestion(nowMs)) return refused;
+      return this.#ask(limit, key, cost, inForce).then(
+        (decision) => {
+          if (decision.isAllowed && state.refusal === refusal) state.refusal = undefined;
+          return decision;
+        },
+        // Nobody is set free by an outage.
+        () => refused,
+      );
+    }
+    if (waiting !== undefined) {
+      return new Promise((resolve, reject) => waiting.push({ amount: cost, inForce, resolve, reject }));
+    }
+    const taken = state.lease?.take(cost, nowMs);
+    if (taken === undefined) return this.#ask(limit, key, cost, inForce);
+    state.use(cost, nowMs);
+    return taken;
   }
 
-  #giveBack(plan: LimitPlan, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {
-    const local = plan.locals.get(key);
-    if (local !== undefined) local.refusal = undefined;
-    const kept = local?.lease?.giveBack(cost, this.#clock.monotonicMs());
+  #ask(limit: RedisLimit, key: string, cost: number, inForce: number): Promise<RateLimitDecision> {
+    if (this.#leases !== undefined) {
+      const nowMs = this.#clock.monotonicMs();
+      limit.keys.open(key, nowMs)?.use(cost, nowMs);
+    }
+    return this.#batch.callFor(limit, key).decide("take", cost, inForce);
+  }
+
+  #giveBack(limit: RedisLimit, key: string, cost: number, inForce: number): MaybePromise<RateLimitDecision> {
+    forgetRefusal({ limit, key });
+    const kept = limit.keys.get(key)?.lease?.giveBack(cost, this.#clock.monotonicMs());
     if (kept !== undefined) return kept;
-    const answer = this.#batch.callFor(plan, key).decide("give", plan.figures.price(cost, inForce));
+    const answer = this.#batch.callFor(limit, key).decide("give", cost, inForce);
     // A refusal from before may have come in between.
-    return answer.finally(() => forgetRefusal(plan, key));
+    return answer.finally(() => forgetRefusal({ limit, key }));
   }
 
   /** Answers those that waited for a lease, in the order in which they came. */
-  #serve(plan: LimitPlan, key: string, local: LocalKey, error: unknown): void {
-    const waiting = local.waiting ?? [];
-    local.waiting = undefined;
-    for (const { cost, inForce, resolve, reject } of waiting) {
-      if (error === undefined) resolve(this.#take(plan, key, cost, inForce));
+  #serve({ limit, key }: Call, state: KeyState, error: unknown): void {
+    const waiting = state.waiting ?? [];
+    state.waiting = undefined;
+    for (const { amount, inForce, resolve, reject } of waiting) {
+      if (error === undefined) resolve(this.#take(limit, key, amount, inForce));
       else reject(error);
     }
   }
 }
 
-function waitWith(waiting: WaitingRequest[], cost: number, inForce: number): Promise<RateLimitDecision> {
-  return new Promise((resolve, reject) => waiting.push({ cost, inForce, resolve, reject }));
-}
-
-function forgetRefusal(plan: LimitPlan, key: string): void {
-  const local = plan.locals.get(key);
-  if (local !== undefined) local.refusal = undefined;
+function forgetRefusal({ limit, key }: { readonly limit: RedisLimit; readonly key: string }): void {
+  const state = limit.keys.get(key);
+  if (state !== undefined) state.refusal = undefined;
 }

@@ -276,8 +276,8 @@ function operations.report(state)
 end
 
 function operations.lease(state, policy)
-  local id, wanted, least, divisor, life = text(), number(), number(), number(), number()
-  local granted = math.floor(fitting(state, policy, 1, wanted * divisor) / divisor)
+  local id, wanted, least, divisor, life, price = text(), number(), number(), number(), number(), number()
+  local granted = math.floor(fitting(state, policy, price, wanted * divisor) / divisor)
   if granted < least then
     granted = 0
   else
@@ -285,8 +285,6 @@ function operations.lease(state, policy)
     state.held = state.held + granted
     state.leases[#state.leases + 1] = { id = id, units = granted, expiry = state.now + life }
   end
-  answer(granted)
-  answer(used(state))
-  answer(untilMore(state, policy))
+  tell(state, policy, granted, used(state), 0)
 end
 `);

@@ -1,6 +1,6 @@
 import type { RateLimitDecision } from "../../limits/store.js";
-import type { Price } from "./figures.js";
-import type { Lease } from "./lease.js";
+import type { Cost } from "./arithmetic.js";
+import type { Lease } from "./leases.js";
 
 /** Keys of a limit of which something is known here. */
 const MOST_KEYS = 10_000;
@@ -15,7 +15,7 @@ const ROUNDING_MS = 1e-6;
 
 /** A refusal that holds until a known moment, so that nobody needs to ask before. */
 export class Refusal {
-  readonly #price: Price;
+  readonly #cost: Cost;
   readonly #decision: RateLimitDecision;
   readonly #untilMs: number;
   readonly #retryAtMs: number;
@@ -28,9 +28,9 @@ export class Refusal {
    * @param heldMs the refusal is good for no longer, because units that others hold may come back; 0: none are held
    * @param leastMs the key is not asked for again before
    */
-  constructor(price: Price, decision: RateLimitDecision, sentMs: number, heldMs: number, leastMs: number) {
+  constructor(cost: Cost, decision: RateLimitDecision, sentMs: number, heldMs: number, leastMs: number) {
     const { retryAfterMs, resetMs, moreMs = resetMs } = decision;
-    this.#price = price;
+    this.#cost = cost;
     this.#decision = decision;
     this.#untilMs = sentMs + Math.max(leastMs, heldMs > 0 ? Math.min(heldMs, retryAfterMs) : retryAfterMs);
     this.#retryAtMs = sentMs + Math.max(leastMs, retryAfterMs);
@@ -52,12 +52,12 @@ export class Refusal {
   }
 
   /** The refusal of a request that costs no less, with the times that are left; `undefined`: Redis must be asked. */
-  answer(cost: number, inForce: number, nowMs: number): RateLimitDecision | undefined {
+  answer(amount: number, inForce: number, nowMs: number): RateLimitDecision | undefined {
     // A limit that was raised since may admit it.
-    if (nowMs >= this.#untilMs || cost < this.#price.cost || inForce > this.#price.inForce) return undefined;
+    if (nowMs >= this.#untilMs || amount < this.#cost.amount || inForce > this.#cost.inForce) return undefined;
     const resetMs = wholeMs(this.#resetAtMs - nowMs);
     // What costs more must wait longer; when all is there again is late enough.
-    const retryAfterMs = cost === this.#price.cost ? wholeMs(this.#retryAtMs - nowMs) : resetMs;
+    const retryAfterMs = amount === this.#cost.amount ? wholeMs(this.#retryAtMs - nowMs) : resetMs;
     const moreMs = wholeMs(this.#moreAtMs - nowMs);
     return { ...this.#decision, resetMs, moreMs: Math.min(moreMs, retryAfterMs), retryAfterMs };
   }
@@ -70,14 +70,14 @@ function wholeMs(span: number): number {
 
 /** A request that waits for a lease. */
 export interface WaitingRequest {
-  readonly cost: number;
+  readonly amount: number;
   readonly inForce: number;
   resolve(decision: RateLimitDecision | Promise<RateLimitDecision>): void;
   reject(error: unknown): void;
 }
 
 /** What this process knows of a key. */
-export class LocalKey {
+export class KeyState {
   refusal: Refusal | undefined;
   lease: Lease | undefined;
   /** Those that wait while a lease is on its way; `undefined` when none is. */
@@ -89,14 +89,14 @@ export class LocalKey {
   #usedBefore = 0;
 
   /** Counts the use of the key. */
-  use(cost: number, nowMs: number): void {
+  use(amount: number, nowMs: number): void {
     const sinceMs = nowMs - this.#periodMs;
     if (sinceMs >= METER_MS) {
       this.#usedBefore = sinceMs < 2 * METER_MS ? this.#used : 0;
       this.#used = 0;
       this.#periodMs = nowMs;
     }
-    this.#used += cost;
+    this.#used += amount;
   }
 
   /** About the units that were used in the last 100 ms. */
@@ -113,8 +113,8 @@ export class LocalKey {
 }
 
 /** A bounded table of keys: the oldest goes first, but none that is out for one that is not. */
-export class LocalKeys {
-  readonly #keys = new Map<string, LocalKey>();
+export class KeyStates {
+  readonly #keys = new Map<string, KeyState>();
 
   /** @param most keys that are kept */
   constructor(readonly most = MOST_KEYS) {}
@@ -123,38 +123,38 @@ export class LocalKeys {
     return this.#keys.size;
   }
 
-  get(key: string): LocalKey | undefined {
+  get(key: string): KeyState | undefined {
     return this.#keys.get(key);
   }
 
   /** The key's entry, made if need be; `undefined` when the table is full of keys that are in use or out. */
-  open(key: string, nowMs: number, isForRefusal = false): LocalKey | undefined {
+  open(key: string, nowMs: number, isForRefusal = false): KeyState | undefined {
     const known = this.#keys.get(key);
     if (known !== undefined) return known;
     if (this.#keys.size >= this.most && !this.#dropOldest(nowMs, isForRefusal)) return undefined;
-    const made = new LocalKey();
+    const made = new KeyState();
     this.#keys.set(key, made);
     return made;
   }
 
   /** Notes that a key is out, as the newest of the table. */
   refuse(key: string, refusal: Refusal, nowMs: number): void {
-    const local = this.open(key, nowMs, true);
-    if (local === undefined) return;
-    local.refusal = refusal;
+    const state = this.open(key, nowMs, true);
+    if (state === undefined) return;
+    state.refusal = refusal;
     this.#keys.delete(key);
-    this.#keys.set(key, local);
+    this.#keys.set(key, state);
   }
 
   /** Of the oldest keys, those that are in use or out become the newest, until one is found that is neither. */
   #dropOldest(nowMs: number, isForRefusal: boolean): boolean {
     let looked = 0;
     let oldestOut: string | undefined;
-    for (const [key, local] of this.#keys) {
+    for (const [key, state] of this.#keys) {
       this.#keys.delete(key);
-      if (!local.isBusy && local.refusal?.holds(nowMs) !== true) return true;
-      this.#keys.set(key, local);
-      if (!local.isBusy) oldestOut ??= key;
+      if (!state.isBusy && state.refusal?.holds(nowMs) !== true) return true;
+      this.#keys.set(key, state);
+      if (!state.isBusy) oldestOut ??= key;
       if (++looked === MOST_LOOKED_AT) break;
     }
     // One that is out makes room for another that is, and for nothing else.

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
 import type { RateLimitPolicy } from "../../limits/store.js";
-import type { KeyCall } from "./batch.js";
-import { BucketFigures } from "./bucket-figures.js";
-import type { LimitFigures } from "./figures.js";
-import { LocalKeys } from "./local-keys.js";
-import { WindowFigures } from "./window-figures.js";
+import { type Arithmetic, arithmeticOf } from "./arithmetic.js";
+import type { Call } from "./calls.js";
+import { KeyStates } from "./key-state.js";
 
 /** Keys are spread over so many hash tags, so that they lie on all nodes of a Cluster and still share calls. */
 const HASH_TAGS = 64;
@@ -12,23 +10,21 @@ const HASH_TAGS = 64;
 const LONGEST_KEY = 64;
 const HASHED = "#";
 
-/** One limit as this process keeps it: its figures, the names of its keys, and what is known of them here. */
-export class LimitPlan {
-  readonly figures: LimitFigures;
+/** One limit as this process keeps it: its arithmetic, the names of its keys, and what is known of them here. */
+export class RedisLimit {
+  readonly arithmetic: Arithmetic;
   readonly requests: number;
   readonly windowMs: number;
-  readonly isAdaptive: boolean;
-  readonly locals = new LocalKeys();
+  readonly keys = new KeyStates();
   /** What the next call will ask, by key. */
-  pending = new Map<string, KeyCall>();
+  pending = new Map<string, Call>();
   readonly #prefix: string;
   readonly #tag: string;
 
   constructor(policy: RateLimitPolicy, prefix: string, tag: string) {
-    this.figures = policy.algorithm === "sliding-window" ? new WindowFigures(policy) : new BucketFigures(policy);
+    this.arithmetic = arithmeticOf(policy);
     this.requests = policy.requests;
     this.windowMs = policy.windowMs;
-    this.isAdaptive = policy.isAdaptive;
     this.#prefix = prefix;
     this.#tag = tag;
   }
@@ -44,38 +40,30 @@ export class LimitPlan {
   nameOf(key: string, slot: number): string {
     return `${this.#prefix}:limit:{${slot}}:${this.#tag}:${key}`;
   }
-
-  /** Units per window that are granted now, as a decision tells. */
-  limit(inForce: number): number {
-    return this.isAdaptive ? Math.max(1, Math.floor(inForce)) : this.requests;
-  }
 }
 
-/** The plans of all policies; policies of the same id and figures share one, as they share their counts. */
-export class LimitPlans {
-  readonly #byPolicy = new WeakMap<RateLimitPolicy, LimitPlan>();
-  readonly #byTag = new Map<string, LimitPlan>();
-  #lastPolicy: RateLimitPolicy | undefined;
-  #lastPlan: LimitPlan | undefined;
+/** The limits of all policies; policies of the same id and figures share one, as they share their counts. */
+export class RedisLimits {
+  readonly #prefix: string;
+  readonly #byPolicy = new WeakMap<RateLimitPolicy, RedisLimit>();
+  readonly #byTag = new Map<string, RedisLimit>();
 
-  constructor(readonly prefix: string) {}
-
-  of(policy: RateLimitPolicy): LimitPlan {
-    if (policy === this.#lastPolicy && this.#lastPlan !== undefined) return this.#lastPlan;
-    const plan = this.#byPolicy.get(policy) ?? this.#open(policy);
-    this.#byPolicy.set(policy, plan);
-    this.#lastPolicy = policy;
-    this.#lastPlan = plan;
-    return plan;
+  constructor(prefix: string) {
+    this.#prefix = prefix;
   }
 
-  #open(policy: RateLimitPolicy): LimitPlan {
+  of(policy: RateLimitPolicy): RedisLimit {
+    return this.#byPolicy.get(policy) ?? this.#open(policy);
+  }
+
+  #open(policy: RateLimitPolicy): RedisLimit {
     // With other figures the stored state would mean something else: a changed limit begins anew.
     const { id, algorithm, requests, windowMs, isAdaptive } = policy;
     const tag = digest(JSON.stringify([id, algorithm, requests, windowMs, isAdaptive])).slice(0, 11);
-    const plan = this.#byTag.get(tag) ?? new LimitPlan(policy, this.prefix, tag);
-    this.#byTag.set(tag, plan);
-    return plan;
+    const limit = this.#byTag.get(tag) ?? new RedisLimit(policy, this.#prefix, tag);
+    this.#byTag.set(tag, limit);
+    this.#byPolicy.set(policy, limit);
+    return limit;
   }
 }
 
