@@ -14,31 +14,22 @@ import fastify, {
 import { type Clock, systemClock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "../core/events.js";
-import { ConfigFields } from "../core/options.js";
-import { nearMiss } from "../core/spelling.js";
+import { configOf, read } from "../core/options.js";
 import { strictConstruction, strictFunction, strictMethods } from "../core/strict-calls.js";
-import type { CorsConfig, CorsOptions } from "../cors/config.js";
-import type { CsrfConfig, CsrfOptions } from "../csrf/config.js";
-import type { SecurityHeadersConfig, SecurityHeadersOptions } from "../headers/config.js";
+import { CorsConfig, type CorsOptions } from "../cors/config.js";
+import { CsrfConfig, type CsrfOptions } from "../csrf/config.js";
+import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/config.js";
 import { installSecurity } from "../hosts/fastify/install.js";
 import { answerExpectation, answerParserError, answerUnroutable, problemHandlers } from "../hosts/fastify/problems.js";
 import { hasLog, watchReplies } from "../hosts/fastify/reply-watch.js";
 import { addRequestFields, SESSION_FIELDS, TOKEN_FIELDS } from "../hosts/fastify/request-fields.js";
 import { boundRequestTime, DEFAULT_REQUEST_TIMEOUT_MS } from "../hosts/fastify/request-timeout.js";
-import type { JwtConfig, JwtOptions } from "../jwt/config.js";
+import { JwtConfig, type JwtOptions } from "../jwt/config.js";
 import { Jwt } from "../jwt/jwt.js";
 import { type PlainRateLimitOptions, RateLimitConfig } from "../limits/config.js";
 import type { RateLimits } from "../limits/limits.js";
-import {
-  asCorsConfig,
-  asCsrfConfig,
-  asJwtConfig,
-  asSecurityHeadersConfig,
-  asSessionConfig,
-  readSurroundings,
-  Security,
-} from "../policy/security.js";
-import type { SessionConfig, SessionOptions } from "../session/config.js";
+import { Security, SURROUNDINGS } from "../policy/security.js";
+import { SessionConfig, type SessionOptions } from "../session/config.js";
 import type { UserSessions } from "../session/user-sessions.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./types.js";
 
@@ -66,8 +57,6 @@ export interface AppOptions extends Omit<FastifyServerOptions, "trustProxy" | "r
 /** Those of Fastify and Node: a misspelt port would be any port. */
 const LISTEN_OPTIONS =
   "port, host, path, backlog, exclusive, ipv6Only, readableAll, writableAll, reusePort, fd, signal, listenTextResolver";
-
-const OWN_OPTIONS: readonly string[] = ["trustProxy", "ipv6Prefix", "clock"];
 
 /** The protections that were switched on so far. */
 interface Enabled<Claims> {
@@ -123,7 +112,8 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   constructor(options: AppOptions = {}) {
     strictConstruction("new App(options)", arguments);
-    checkOptions(options);
+    // Fastify has many options of its own; only slips of ours can be told from those.
+    read("App", options, SURROUNDINGS, "allowed");
     this.#options = options;
     this.fastify = createFastify(options, () => this.security);
     installSecurity(this.fastify, () => this.security, watchReplies(this.fastify, options));
@@ -146,7 +136,7 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   enableJwt(config: JwtConfig | JwtOptions): this {
     this.#requireOpen("enableJwt", this.#enabled.jwt);
-    this.#enabled.jwt = new Jwt(asJwtConfig(config), {
+    this.#enabled.jwt = new Jwt(configOf(JwtConfig, config), {
       clock: this.#options.clock ?? systemClock,
       events: this.#events,
     });
@@ -161,7 +151,7 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   enableSession(config: SessionConfig | SessionOptions): this {
     this.#requireOpen("enableSession", this.#enabled.session);
-    this.#enabled.session = asSessionConfig(config);
+    this.#enabled.session = configOf(SessionConfig, config);
     addRequestFields(this.fastify, SESSION_FIELDS);
     return this;
   }
@@ -173,7 +163,7 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   enableSecurityHeaders(config: SecurityHeadersConfig | SecurityHeadersOptions = {}): this {
     this.#requireOpen("enableSecurityHeaders", this.#enabled.securityHeaders);
-    this.#enabled.securityHeaders = asSecurityHeadersConfig(config);
+    this.#enabled.securityHeaders = configOf(SecurityHeadersConfig, config);
     return this;
   }
 
@@ -201,7 +191,7 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   enableCsrf(config: CsrfConfig | CsrfOptions = {}): this {
     this.#requireOpen("enableCsrf", this.#enabled.csrf);
-    this.#enabled.csrf = asCsrfConfig(config);
+    this.#enabled.csrf = configOf(CsrfConfig, config);
     return this;
   }
 
@@ -212,7 +202,7 @@ export class App<Types extends AppTypes = AppTypes> {
    */
   enableCors(config: CorsConfig | CorsOptions): this {
     this.#requireOpen("enableCors", this.#enabled.cors);
-    this.#enabled.cors = asCorsConfig(config);
+    this.#enabled.cors = configOf(CorsConfig, config);
     return this;
   }
 
@@ -325,18 +315,6 @@ function notEnabled(property: string, method: string): never {
     problem: "is not enabled",
     mend: `call app.${method}(...) first`,
   });
-}
-
-/** Read once at construction, so that a mistake is an error of the line that made it. */
-function checkOptions(options: AppOptions): void {
-  // Fastify has many options of its own; only slips of ours can be told from those.
-  const given = Object.keys(options ?? {});
-  const fields = new ConfigFields("App", options, given);
-  for (const name of given) {
-    const meant = OWN_OPTIONS.includes(name) ? undefined : nearMiss(name, OWN_OPTIONS);
-    if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such option", `did you mean "${meant}"?`);
-  }
-  readSurroundings(fields, options.trustProxy);
 }
 
 /** Fastify overwrites what the options of Node's server say: both are what the application asked for. */

@@ -92,22 +92,46 @@ export class Fields<Values = unknown> {
   }
 }
 
+/** What a table of readers makes of options. */
+export type Values<Table> = {
+  readonly [Name in keyof Table]: Table[Name] extends Reader<infer Value> ? Value : never;
+};
+
 /**
- * The values of options that need no checks beside those of their readers.
+ * The values of options that need no checks beside those of their readers; as {@link Fields}.
  *
  * @throws ConfigError for an option that is unknown or cannot be used
  */
-export function read<Values>(subject: string, options: unknown, readers: Readers<Values>): Readonly<Values> {
-  return new Fields(subject, options, readers).values;
+export function read<Values>(
+  subject: string,
+  options: unknown,
+  readers: Readers<Values>,
+  others: "refused" | "allowed" = "refused",
+): Readonly<Values> {
+  return new Fields(subject, options, readers, others).values;
 }
+
+/** A class of configurations, whose constructor says what is wrong with its options. */
+type ConfigClass<Config, Options> = new (options: Options) => Config;
 
 /** A configuration as it was given, or one made of plain options. */
 export function configOf<Config extends object, Options>(
-  Class: new (options: Options) => Config,
+  Class: ConfigClass<Config, Options>,
   given: Config | Options,
 ): Config {
-  // What is no instance is options, right or wrong: their class says which.
   return given instanceof Class ? given : new Class(given as Options);
+}
+
+/** Reads a configuration, or its plain options. */
+export function config<Config extends object, Options>(
+  Class: ConfigClass<Config, Options>,
+): Reader<Config | undefined> {
+  return optional(undefined, (_fields, _name, value) => configOf(Class, value as Config | Options));
+}
+
+/** `false`, which switches off, or what `reader` reads. */
+export function orFalse<Value>(reader: Reader<Value>): Reader<Value | false> {
+  return (fields, name) => fields.given(name) !== false && reader(fields, name);
 }
 
 /** `fallback` where nothing was given, else what `read` makes of it. */

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { ConfigError } from "../core/errors.js";
-import { ConfigFields, describe, describeKind, isBag } from "../core/options.js";
+import { ConfigFields, describe, describeKind, type Fields, isBag } from "../core/options.js";
 import { type PathPatterns, pathPatterns } from "../core/path-patterns.js";
 import type { HostRequest } from "../core/request-view.js";
 import { strictStatics } from "../core/strict-calls.js";
@@ -276,14 +276,14 @@ export class RateLimitConfig {
  *
  * @returns an empty list when not given
  */
-export function readRateLimits(fields: ConfigFields): readonly RateLimitConfig[] {
-  const value = fields.raw("rateLimit");
+export function readRateLimits(fields: Fields, name: string): readonly RateLimitConfig[] {
+  const value = fields.given(name);
   if (value === undefined) return [];
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
   return list.map((entry) => {
     if (typeof entry !== "object" || entry === null) {
       const problem = `must be a limit or a list of limits, got ${describe(entry)}`;
-      fields.fail("CELLO_WRONG_TYPE", "rateLimit", problem, "write RateLimitConfig.tokenBucket({ requests, window })");
+      fields.wrongType(name, problem, "write RateLimitConfig.tokenBucket({ requests, window })");
     }
     // What is in the object, `from` reads field by field.
     return RateLimitConfig.from(entry as PlainRateLimitOptions);

@@ -6,7 +6,8 @@ import {
   metrics,
   type ObservableCounter,
 } from "@opentelemetry/api";
-import { ConfigFields, describe } from "../core/options.js";
+import { ConfigError } from "../core/errors.js";
+import { describe, object, optional, type Readers, read } from "../core/options.js";
 import { strictFunction } from "../core/strict-calls.js";
 import { Security } from "../policy/security.js";
 import { COUNTERS } from "./counters.js";
@@ -30,6 +31,14 @@ export interface MetricsRecorder {
   /** Ends it: nothing is counted or read any more. */
   stop(): void;
 }
+
+const READERS: Readers<{ meterProvider: MeterProvider | undefined; app: string }> = {
+  meterProvider: object(["getMeter"], "a meter provider", "give a MeterProvider of OpenTelemetry"),
+  app: optional("", (fields, name, value) => {
+    if (typeof value === "string" && value !== "") return value;
+    return fields.wrongType(name, `is ${describe(value)}`, 'give a short name, such as "admin"');
+  }),
+};
 
 /** Names of the applications that record now, by provider. */
 const recording = new WeakMap<MeterProvider, Set<string>>();
@@ -56,11 +65,10 @@ export const recordMetrics = strictFunction(
     target: Security | { readonly security: Security },
     options: MetricsOptions = {},
   ): MetricsRecorder {
-    const fields = new ConfigFields("recordMetrics", options, ["meterProvider", "app"]);
-    const security = readSecurity(fields, target);
-    const provider = readProvider(fields);
+    const { meterProvider: provider = metrics.getMeterProvider(), ...given } = read("recordMetrics", options, READERS);
+    const security = readSecurity(target);
     const meter = provider.getMeter("cello");
-    const app = takeName(provider, readApp(fields));
+    const app = takeName(provider, given.app);
     const stopObserving = observe(security, meter, app.name === "" ? {} : { "cello.app": app.name });
     return {
       stop: () => {
@@ -107,30 +115,16 @@ function takeName(provider: MeterProvider, wanted: string): { readonly name: str
   return { name, giveBack: () => void names.delete(name) };
 }
 
-function readSecurity(fields: ConfigFields, target: unknown): Security {
+function readSecurity(target: unknown): Security {
   if (target instanceof Security) return target;
   const security: unknown =
     typeof target === "object" && target !== null ? Reflect.get(target, "security", target) : undefined;
   if (security instanceof Security) return security;
-  const problem = `is ${describe(target)}, and no application`;
-  return fields.fail("CELLO_WRONG_TYPE", "target", problem, "give an App, or a Security");
-}
-
-function readProvider(fields: ConfigFields): MeterProvider {
-  const provider = fields.raw("meterProvider");
-  if (provider === undefined) return metrics.getMeterProvider();
-  if (isMeterProvider(provider)) return provider;
-  const problem = `is ${describe(provider)}, not a meter provider`;
-  return fields.fail("CELLO_WRONG_TYPE", "meterProvider", problem, "give a MeterProvider of OpenTelemetry");
-}
-
-function isMeterProvider(value: unknown): value is MeterProvider {
-  return typeof value === "object" && value !== null && typeof Reflect.get(value, "getMeter") === "function";
-}
-
-function readApp(fields: ConfigFields): string {
-  const app = fields.raw("app");
-  if (app === undefined) return "";
-  if (typeof app === "string" && app !== "") return app;
-  return fields.fail("CELLO_WRONG_TYPE", "app", `is ${describe(app)}`, 'give a short name, such as "admin"');
+  throw new ConfigError({
+    code: "CELLO_WRONG_TYPE",
+    subject: "recordMetrics",
+    field: "target",
+    problem: `is ${describe(target)}, and no application`,
+    mend: "give an App, or a Security",
+  });
 }

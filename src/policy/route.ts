@@ -1,7 +1,19 @@
 import { ConfigError } from "../core/errors.js";
-import { ConfigFields, describe } from "../core/options.js";
+import {
+  config,
+  describe,
+  type Fields,
+  fitting,
+  flag,
+  oneOf,
+  optional,
+  orFalse,
+  type Readers,
+  read,
+  texts,
+  type Values,
+} from "../core/options.js";
 import { canonicalPath, decodePath } from "../core/path-patterns.js";
-import { nearMiss } from "../core/spelling.js";
 import { CorsConfig, type CorsOptions } from "../cors/config.js";
 import { Cors } from "../cors/cors.js";
 import { type CompiledSecurityHeaders, compileSecurityHeaders } from "../headers/compile.js";
@@ -42,16 +54,24 @@ export interface RouteSecurityOptions {
   readonly cors?: CorsConfig | CorsOptions | false | undefined;
 }
 
-/** The names of the fields of {@link RouteSecurityOptions}. */
-export const ROUTE_SECURITY_FIELDS = Object.freeze([
-  "auth",
-  "rateLimit",
-  "securityHeaders",
-  "scopes",
-  "roles",
-  "csrf",
-  "cors",
-] as const);
+const READERS = {
+  auth: oneOf<"required" | "optional" | false, undefined>(["required", "optional", false], undefined),
+  rateLimit: orFalse(optional(undefined, readOwnLimits)),
+  securityHeaders: orFalse(optional(undefined, readSecurityHeaders)),
+  // Each is a scope-token of RFC 6749 section 3.3, because the challenge of a refusal names them.
+  scopes: fitting(
+    texts([]),
+    (scope) => /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope),
+    (scope) => `${JSON.stringify(scope)} is not one scope`,
+    'write each scope as an entry of its own, in ASCII without spaces, quotes and backslashes: ["read", "write"]',
+  ),
+  roles: texts([]),
+  csrf: flag(undefined),
+  cors: orFalse(config(CorsConfig)),
+} satisfies Readers<Record<keyof RouteSecurityOptions, unknown>>;
+
+/** {@link RouteSecurityOptions}, checked. */
+export type RouteSecurity = Values<typeof READERS>;
 
 /** Fields that the layer may add beside the configured ones; a handler's own value wins for these too. */
 const ADDED_FIELDS: readonly string[] = [
@@ -88,17 +108,6 @@ export const UNKNOWN_PLACE: RoutePlace = Object.freeze({
   isDecoded: false,
 });
 
-/** {@link RouteSecurityOptions}, checked. */
-export interface RouteSecurity {
-  readonly auth: "required" | "optional" | false | undefined;
-  readonly rateLimit: readonly RateLimitConfig[] | false | undefined;
-  readonly securityHeaders: SecurityHeadersConfig | SecurityHeadersOptions | false | undefined;
-  readonly scopes: readonly string[];
-  readonly roles: readonly string[];
-  readonly csrf: boolean | undefined;
-  readonly cors: CorsConfig | false | undefined;
-}
-
 /** A route's protection, compiled: what the pipeline needs to know, decided when it was registered. */
 export interface RoutePolicy {
   readonly headers: CompiledSecurityHeaders | undefined;
@@ -128,19 +137,7 @@ export interface RoutePolicy {
  * @throws ConfigError naming the route and the field
  */
 export function readRouteSecurity(options: RouteSecurityOptions, route: string): RouteSecurity {
-  const own: Record<string, unknown> = {};
-  for (const field of ROUTE_SECURITY_FIELDS) own[field] = options[field];
-  const fields = new ConfigFields(`route ${route}`, own, ROUTE_SECURITY_FIELDS);
-  refuseSlips(fields, options);
-  return Object.freeze({
-    auth: fields.oneOf("auth", ["required", "optional", false] satisfies RouteSecurityOptions["auth"][], undefined),
-    rateLimit: readOwnLimits(fields),
-    securityHeaders: readSecurityHeaders(fields, options),
-    scopes: readScopes(fields),
-    roles: fields.strings("roles") ?? [],
-    csrf: fields.boolean("csrf", undefined),
-    cors: readCors(options.cors),
-  });
+  return read(`route ${route}`, options, READERS, "allowed");
 }
 
 /**
@@ -154,65 +151,27 @@ export function readMiddlewareSecurity(
   subject: string,
   further: readonly string[] = [],
 ): RouteSecurity {
-  new ConfigFields(`route behind ${subject}`, options, [...ROUTE_SECURITY_FIELDS, ...further]);
-  return readRouteSecurity(options, `behind ${subject}`);
+  const unread = Object.fromEntries(further.map((name) => [name, () => undefined]));
+  return read(`route behind ${subject}`, options, { ...unread, ...READERS });
 }
 
-function refuseSlips(fields: ConfigFields, options: object): void {
-  const known: readonly string[] = ROUTE_SECURITY_FIELDS;
-  for (const name of Object.keys(options)) {
-    const meant = known.includes(name) ? undefined : nearMiss(name, known);
-    if (meant !== undefined) fields.fail("CELLO_UNKNOWN_FIELD", name, "no such field", `did you mean "${meant}"?`);
-  }
+function readOwnLimits(fields: Fields, name: string): readonly RateLimitConfig[] {
+  const limits = readRateLimits(fields, name);
+  const names = limits.map((limit) => limit.name);
+  const twice = names.find((limit, index) => names.indexOf(limit) < index);
+  if (twice === undefined) return limits;
+  return fields.conflict(name, `two limits are named "${twice}"`, "give each limit of a route its own name");
 }
 
-/** Each is a scope-token of RFC 6749 section 3.3, because the challenge of a refusal names them. */
-function readScopes(fields: ConfigFields): readonly string[] {
-  const scopes = fields.strings("scopes") ?? [];
-  for (const scope of scopes) {
-    if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(scope)) continue;
-    fields.fail(
-      "CELLO_INVALID_VALUE",
-      "scopes",
-      `${JSON.stringify(scope)} is not one scope`,
-      'write each scope as an entry of its own, in ASCII without spaces, quotes and backslashes: ["read", "write"]',
-    );
-  }
-  return scopes;
-}
-
-function readOwnLimits(fields: ConfigFields): readonly RateLimitConfig[] | false | undefined {
-  const value = fields.raw("rateLimit");
-  if (value === undefined || value === false) return value;
-  const limits = readRateLimits(fields);
-  const names = limits.map(({ name }) => name);
-  const twice = names.find((name, index) => names.indexOf(name) < index);
-  if (twice !== undefined) {
-    const problem = `two limits are named "${twice}"`;
-    fields.fail("CELLO_CONFLICT", "rateLimit", problem, "give each limit of a route its own name");
-  }
-  return limits;
-}
-
-function readCors(given: RouteSecurityOptions["cors"]): RouteSecurity["cors"] {
-  if (given === undefined || given === false || given instanceof CorsConfig) return given;
-  return new CorsConfig(given);
-}
-
-function readSecurityHeaders(fields: ConfigFields, options: RouteSecurityOptions): RouteSecurity["securityHeaders"] {
-  const value = options.securityHeaders;
-  if (value === undefined || value === false || value instanceof SecurityHeadersConfig) return value;
+function readSecurityHeaders(fields: Fields, name: string, value: unknown) {
+  if (value instanceof SecurityHeadersConfig) return value;
   if (typeof value !== "object" || value === null) {
-    fields.fail(
-      "CELLO_WRONG_TYPE",
-      "securityHeaders",
-      `must be header fields or false, got ${describe(value)}`,
-      "write { csp: ... } or false",
-    );
+    const problem = `must be header fields or false, got ${describe(value)}`;
+    return fields.wrongType(name, problem, "write { csp: ... } or false");
   }
   // Built once here so that a mistake in it is an error of the route, at the line that registers it.
   new SecurityHeadersConfig(value);
-  return value;
+  return value as SecurityHeadersOptions;
 }
 
 /**

@@ -3,7 +3,7 @@ import { ClientAddressResolver } from "../client/client-address.js";
 import { type Clock, readClock } from "../core/clock.js";
 import { ConfigError, StoreUnavailableError } from "../core/errors.js";
 import { EventHub, type SecurityEventListener, type SecurityEventName } from "../core/events.js";
-import { ConfigFields, describe } from "../core/options.js";
+import { config, configOf, describe, type Fields, integer, optional, type Readers, read } from "../core/options.js";
 import { type Refusal, STORE_UNAVAILABLE, type StepResult } from "../core/problem.js";
 import { strictConstruction, strictMethods } from "../core/strict-calls.js";
 import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "../cors/config.js";
@@ -64,18 +64,27 @@ export interface SecurityOptions {
   readonly events?: EventHub | undefined;
 }
 
-const FIELDS = [
-  "jwt",
-  "session",
-  "securityHeaders",
-  "rateLimit",
-  "cors",
-  "csrf",
-  "trustProxy",
-  "ipv6Prefix",
-  "clock",
-  "events",
-] as const;
+/** How the policy knows its clients and the time: what `App` and {@link Security} have in common. */
+export const SURROUNDINGS = {
+  trustProxy: (fields: Fields, name: string) =>
+    new ClientAddressResolver(fields.given(name) as SecurityOptions["trustProxy"], fields.subject),
+  ipv6Prefix: integer(32, 128, "bits", 64),
+  clock: readClock,
+};
+
+const READERS = {
+  // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
+  jwt: optional(undefined, (_fields, _name, given) =>
+    given instanceof Jwt ? (given as Jwt<object>) : configOf(JwtConfig, given as JwtConfig | JwtOptions),
+  ),
+  session: config(SessionConfig),
+  securityHeaders: config(SecurityHeadersConfig),
+  rateLimit: readRateLimits,
+  cors: config(CorsConfig),
+  csrf: config(CsrfConfig),
+  ...SURROUNDINGS,
+  events: readEvents,
+} satisfies Readers<Record<keyof SecurityOptions, unknown>>;
 
 /**
  * The compiled security policy of an application: configurations in, one frozen object out that
@@ -119,40 +128,28 @@ export class Security implements SecurityPolicy {
 
   constructor(options: SecurityOptions = {}) {
     strictConstruction("new Security(options)", arguments);
-    const fields = new ConfigFields("Security", options, FIELDS);
-    const surroundings = readSurroundings(fields, options.trustProxy);
-    this.clock = surroundings.clock;
-    this.events = readEvents(fields);
+    const { jwt, session, cors, ...given } = read("Security", options, READERS);
+    this.clock = given.clock;
+    this.events = given.events;
     const shared = { clock: this.clock, events: this.events };
 
-    this.jwt =
-      options.jwt === undefined || options.jwt instanceof Jwt ? options.jwt : new Jwt(asJwtConfig(options.jwt), shared);
+    this.jwt = jwt instanceof JwtConfig ? new Jwt(jwt, shared) : jwt;
     this.authenticator = this.jwt && new TokenAuthenticator(this.jwt, this.events);
-    // Not "truthy": null or false in a field is a mistake, and must not switch a protection off silently.
-    const session = options.session === undefined ? undefined : asSessionConfig(options.session);
     this.sessions = session && new SessionManager(session, shared);
     warnOfSharedSecret(this.jwt?.config, session, this.events);
-    const cors = options.cors === undefined ? undefined : asCorsConfig(options.cors);
     this.cors = cors && new Cors(cors);
-    this.preflights = new PreflightBound(cors?.preflightsPerMinute ?? PREFLIGHTS_PER_MINUTE, {
-      ...shared,
-      ipv6Prefix: surroundings.ipv6Prefix,
-    });
+    const { ipv6Prefix } = given;
+    this.preflights = new PreflightBound(cors?.preflightsPerMinute ?? PREFLIGHTS_PER_MINUTE, { ...shared, ipv6Prefix });
     const hasCookies = this.sessions !== undefined || this.jwt?.config.cookieName !== undefined;
-    this.csrf = new CsrfProtection(asCsrfConfig(options.csrf === undefined ? {} : options.csrf), this.events);
+    this.csrf = new CsrfProtection(given.csrf ?? new CsrfConfig(), this.events);
     // Requests with a session or token cookie are checked even when nobody asked: without it they are open to CSRF.
-    this.csrfScope = options.csrf !== undefined ? "always" : hasCookies ? "with-cookie" : "never";
-    this.securityHeaders =
-      options.securityHeaders === undefined ? undefined : asSecurityHeadersConfig(options.securityHeaders);
+    this.csrfScope = given.csrf !== undefined ? "always" : hasCookies ? "with-cookie" : "never";
+    this.securityHeaders = given.securityHeaders;
     this.headers = this.securityHeaders && compileSecurityHeaders(this.securityHeaders);
-    this.clientAddresses = surroundings.clientAddresses;
+    this.clientAddresses = given.trustProxy;
     this.addressCheck = new AddressCheck(this.clientAddresses, this.events, options.trustProxy);
     this.load = new LoadMonitor({ clock: this.clock });
-    this.rateLimits = new RateLimits(readRateLimits(fields), {
-      ...shared,
-      load: this.load,
-      ipv6Prefix: surroundings.ipv6Prefix,
-    });
+    this.rateLimits = new RateLimits(given.rateLimit, { ...shared, load: this.load, ipv6Prefix });
 
     this.defaultRoute = this.compileRoute(readRouteSecurity({}, "without a path"));
     Object.freeze(this);
@@ -255,30 +252,12 @@ export class Security implements SecurityPolicy {
   }
 }
 
-/** How the policy knows its clients and the time. */
-interface Surroundings {
-  readonly clock: Clock;
-  readonly clientAddresses: ClientAddressResolver;
-  /** IPv6 clients are counted by this prefix, in bits. */
-  readonly ipv6Prefix: number;
-}
-
-/** Reads `clock`, `trustProxy` and `ipv6Prefix`, which `App` and {@link Security} have in common. */
-export function readSurroundings(fields: ConfigFields, trustProxy: SecurityOptions["trustProxy"]): Surroundings {
-  return {
-    clock: readClock(fields, "clock"),
-    clientAddresses: new ClientAddressResolver(trustProxy, fields.subject),
-    ipv6Prefix: fields.number("ipv6Prefix", 64, { min: 32, max: 128, whole: true, unit: "bits" }),
-  };
-}
-
-function readEvents(fields: ConfigFields): EventHub {
-  const events = fields.raw("events");
+function readEvents(fields: Fields, name: string): EventHub {
+  const events = fields.given(name);
   if (events === undefined) return new EventHub();
   if (events instanceof EventHub) return events;
-  return fields.fail(
-    "CELLO_WRONG_TYPE",
-    "events",
+  return fields.wrongType(
+    name,
     `is ${describe(events)}, not an EventHub`,
     "leave it out and use on(), or give an EventHub",
   );
@@ -287,31 +266,6 @@ function readEvents(fields: ConfigFields): EventHub {
 function refuseWithoutStore(error: unknown): Refusal {
   if (error instanceof StoreUnavailableError) return STORE_UNAVAILABLE;
   throw error;
-}
-
-/** A config object, or one made of plain options. */
-export function asJwtConfig(given: JwtConfig | JwtOptions): JwtConfig {
-  return given instanceof JwtConfig ? given : new JwtConfig(given);
-}
-
-/** A config object, or one made of plain options. */
-export function asSessionConfig(given: SessionConfig | SessionOptions): SessionConfig {
-  return given instanceof SessionConfig ? given : new SessionConfig(given);
-}
-
-/** A config object, or one made of plain options. */
-export function asSecurityHeadersConfig(given: SecurityHeadersConfig | SecurityHeadersOptions): SecurityHeadersConfig {
-  return given instanceof SecurityHeadersConfig ? given : new SecurityHeadersConfig(given);
-}
-
-/** A config object, or one made of plain options. */
-export function asCorsConfig(given: CorsConfig | CorsOptions): CorsConfig {
-  return given instanceof CorsConfig ? given : new CorsConfig(given);
-}
-
-/** A config object, or one made of plain options. */
-export function asCsrfConfig(given: CsrfConfig | CsrfOptions): CsrfConfig {
-  return given instanceof CsrfConfig ? given : new CsrfConfig(given);
 }
 
 strictMethods(Security, { on: "event, listener", open: "", close: "" });

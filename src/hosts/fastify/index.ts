@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import fp from "fastify-plugin";
 import { ConfigError } from "../../core/errors.js";
-import { ConfigFields } from "../../core/options.js";
+import { read, required } from "../../core/options.js";
 import type { Security } from "../../policy/security.js";
 import { meetAnsweredPreflights } from "./answered-preflights.js";
 import { CORS_PLUGIN } from "./cors-plugin.js";
@@ -17,8 +17,16 @@ export interface CelloPluginOptions {
   readonly security: Security;
 }
 
-/** What `register` itself reads of a plugin's options. */
-const FASTIFYS_OPTIONS = ["prefix", "logLevel", "logSerializers"] as const;
+const MISSING = "write fastify.register(cello, { security: new Security({ ... }) })";
+const unread = () => undefined;
+
+const READERS = {
+  security: required(MISSING, (fields, name) => fields.given(name) as Security | undefined),
+  // What `register` itself reads of a plugin's options.
+  prefix: unread,
+  logLevel: unread,
+  logSerializers: unread,
+};
 
 /**
  * The security layer as a Fastify plugin, for an instance that exists already.
@@ -34,9 +42,7 @@ const FASTIFYS_OPTIONS = ["prefix", "logLevel", "logSerializers"] as const;
  */
 export const cello = fp(
   async (fastify: FastifyInstance, options: CelloPluginOptions) => {
-    const fields = new ConfigFields("cello", options, ["security", ...FASTIFYS_OPTIONS]);
-    fields.require("security", "write fastify.register(cello, { security: new Security({ ... }) })");
-    const { security } = options;
+    const { security } = read("cello", options, READERS);
     const hasCors = fastify.hasPlugin(CORS_PLUGIN);
     if (hasRoutes(fastify, hasCors)) {
       throw new ConfigError({
