@@ -20,3 +20,8 @@ export function together<Value>(values: readonly MaybePromise<Value>[]): MaybePr
 function areThere<Value>(values: readonly MaybePromise<Value>[]): values is readonly Value[] {
   return !values.some((value) => value instanceof Promise);
 }
+
+/** Whether a value has to be waited for: a promise of whatever make. */
+export function isPromiseLike<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}

@@ -3,7 +3,6 @@ import { decodeBase64url } from "./base64url.js";
 import type { JwsRejection } from "./errors.js";
 import { type JwsHeader, parseHeader } from "./header.js";
 import type { PreparedKey } from "./keys.js";
-import { usualHeaderSegments } from "./usual-headers.js";
 
 /** A JWS whose signature is right. */
 export interface VerifiedJws {
@@ -20,9 +19,6 @@ interface KnownHeader {
 /** How many header texts are remembered: one issuer uses one for each of its keys. */
 const MAX_KNOWN_HEADERS = 64;
 
-/** Of further keys the headers are remembered when they are seen: a remote set may have very many. */
-const MAX_KEYS_WITH_USUAL_HEADERS = 32;
-
 /** Longer header texts are parsed each time instead of being kept. */
 const MAX_KNOWN_HEADER_LENGTH = 1024;
 
@@ -38,9 +34,7 @@ export class Verifier {
   readonly #keysWithoutId: readonly PreparedKey[];
   readonly #keysById: ReadonlyMap<string, readonly PreparedKey[]>;
   readonly #algorithms: ReadonlySet<string>;
-  /** Under the texts that issuers usually write for the keys: they are never pushed out. */
-  readonly #usualHeaders = new Map<string, KnownHeader>();
-  /** Under other texts, as they were seen in verified tokens. */
+  /** Under their texts, as they were seen in verified tokens. */
   readonly #knownHeaders = new Map<string, KnownHeader>();
 
   /** @param algorithms those of the keys; given where there may be no key at all */
@@ -55,27 +49,13 @@ export class Verifier {
     this.#algorithms = new Set([...keys.map((key) => key.algorithm), ...algorithms].map(({ name }) => name));
   }
 
-  /**
-   * Parses the headers that are usual for the keys before the first token comes, so that forged ones
-   * cost no parsing. Worth its time for a verifier that is kept.
-   */
-  prepareUsualHeaders(): this {
-    for (const { algorithm, kid } of this.#keys.slice(0, MAX_KEYS_WITH_USUAL_HEADERS)) {
-      for (const segment of usualHeaderSegments(algorithm.name, kid)) {
-        const accepted = this.#acceptHeader(segment);
-        if (typeof accepted !== "string") this.#usualHeaders.set(segment, accepted);
-      }
-    }
-    return this;
-  }
-
   /** The verified content of a token, or why it is refused. Does not throw. */
   verify(token: string): VerifiedJws | JwsRejection {
     const headerEnd = token.indexOf(".");
     const payloadEnd = token.indexOf(".", headerEnd + 1);
     if (headerEnd <= 0 || payloadEnd === -1 || token.indexOf(".", payloadEnd + 1) !== -1) return "malformed";
     const segment = token.slice(0, headerEnd);
-    const known = this.#usualHeaders.get(segment) ?? this.#knownHeaders.get(segment);
+    const known = this.#knownHeaders.get(segment);
     const accepted = known ?? this.#acceptHeader(segment);
     if (typeof accepted === "string") return accepted;
     if (!hasRightSignature(accepted.candidates, token.slice(0, payloadEnd), token.slice(payloadEnd + 1))) {

@@ -8,8 +8,8 @@ import { hasRegisteredTypes, type JwtClaims } from "./claims.js";
 import { type Jwt, tokenVerifierOf } from "./jwt.js";
 import { readRoles, readScopes } from "./permissions.js";
 import { insufficientScope, keysUnavailable, type TokenRefusals, tokenRefusals } from "./refusals.js";
+import { SecondSight } from "./second-sight.js";
 import type { TokenVerifier } from "./token-verifier.js";
-import { VerifiedTokens } from "./verified-tokens.js";
 
 /** A token that was accepted, and what it permits. */
 export interface VerifiedToken {
@@ -80,7 +80,7 @@ export class TokenAuthenticator implements TokenRefusals {
   readonly #events: EventHub;
   readonly #source: BearerSource;
   readonly #verifier: TokenVerifier;
-  readonly #remembered: VerifiedTokens<AcceptedClaims> | undefined;
+  readonly #remembered: SecondSight<AcceptedClaims> | undefined;
   /** The keys under which the remembered tokens were verified. */
   #keys: Verifier | undefined;
 
@@ -94,7 +94,7 @@ export class TokenAuthenticator implements TokenRefusals {
     this.#events = events;
     this.#source = new BearerSource(config);
     this.#verifier = tokenVerifierOf(jwt);
-    this.#remembered = config.cacheSize === 0 ? undefined : new VerifiedTokens(config.cacheSize);
+    this.#remembered = config.cacheSize === 0 ? undefined : new SecondSight(config.cacheSize);
   }
 
   /** The answer to a token that was not accepted. */

@@ -1,7 +1,6 @@
-import type { EventHub } from "../core/events.js";
+import { EventHub } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
-import { StoreHealth } from "../core/store-health.js";
-import { askStore } from "./ask-store.js";
+import { StoreGuard } from "../core/store-guard.js";
 import type { RegisteredClaims } from "./claims.js";
 import type { OnStoreError } from "./config.js";
 import type { RevocationList } from "./revocation.js";
@@ -13,14 +12,18 @@ import type { RevocationList } from "./revocation.js";
 export class GuardedRevocations {
   readonly #list: RevocationList;
   readonly #denies: boolean;
-  readonly #health: StoreHealth;
+  readonly #guard: StoreGuard;
+  /** For a list that says itself whether it is current: two voices would contradict each other. */
+  readonly #silentGuard: StoreGuard;
   #wasCurrent = true;
   #opening: Promise<void> | undefined;
 
   constructor(list: RevocationList, onStoreError: OnStoreError, events: EventHub) {
     this.#list = list;
     this.#denies = onStoreError === "deny";
-    this.#health = new StoreHealth("revocation", events);
+    const complaint = "the list of revoked tokens could not be told";
+    this.#guard = new StoreGuard("revocation", complaint, events);
+    this.#silentGuard = new StoreGuard("revocation", complaint, new EventHub());
   }
 
   /** Whether no token may pass now, because the list may be out of date. Asked for every request. */
@@ -67,14 +70,16 @@ export class GuardedRevocations {
     try {
       await this.#list.open?.(() => this.mustDeny);
     } catch (error) {
-      this.#health.failed(error instanceof Error ? error.message : String(error));
+      this.#guard.failed(error instanceof Error ? error.message : String(error));
     }
   }
 
-  /** A list that says whether it is current tells its state by that alone: two voices would contradict each other. */
+  /** Who does not wait for the answer is not punished for a failure with the end of the process. */
   #tell(call: () => MaybePromise<void>): MaybePromise<void> {
-    const health = this.#list.isCurrent === undefined ? this.#health : undefined;
-    return askStore(call, "the list of revoked tokens could not be told", health);
+    const guard = this.#list.isCurrent === undefined ? this.#guard : this.#silentGuard;
+    const told = guard.ask(call, () => {});
+    if (told instanceof Promise) told.catch(() => {});
+    return told;
   }
 
   /** A busy process is no failure of its store. */
@@ -84,10 +89,10 @@ export class GuardedRevocations {
 
   #note(isCurrent: boolean): void {
     this.#wasCurrent = isCurrent;
-    if (isCurrent) this.#health.answered();
+    if (isCurrent) this.#guard.answered();
     else {
       const failure = this.#list.failure ?? "nothing has been heard of the shared list of revoked tokens";
-      this.#health.failed(failure, this.#list.failureCause);
+      this.#guard.failed(failure, this.#list.failureCause);
     }
   }
 }

@@ -102,7 +102,7 @@ export class RemoteKeys {
 
   #accept({ keys, maxAge }: FetchedKeySet): void {
     const usable = usableKeys(keys, this.#algorithm);
-    this.#verifier = new Verifier(usable, [this.#algorithm]).prepareUsualHeaders();
+    this.#verifier = new Verifier(usable, [this.#algorithm]);
     this.#loadedMs = this.#clock.monotonicMs();
     // The issuer may ask for less than jwksMaxAge, though not for a fetch with every request.
     const wished = maxAge === undefined ? this.#maxAgeMs : maxAge * 1000;

@@ -31,7 +31,7 @@ export class TokenVerifier {
       requireExpiration: config.requireExpiration,
     });
     this.#remoteKeys = remoteKeys;
-    this.#ownKeys = remoteKeys === undefined ? new Verifier(keysOf(config)).prepareUsualHeaders() : undefined;
+    this.#ownKeys = remoteKeys === undefined ? new Verifier(keysOf(config)) : undefined;
     this.#revocations = revocations;
     this.#clock = clock;
     this.#maxTokenLength = config.maxTokenLength;

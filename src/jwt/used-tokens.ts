@@ -1,7 +1,6 @@
 import { ConfigError } from "../core/errors.js";
 import type { EventHub } from "../core/events.js";
-import { StoreHealth } from "../core/store-health.js";
-import { askStore } from "./ask-store.js";
+import { StoreGuard } from "../core/store-guard.js";
 import type { RegisteredClaims } from "./claims.js";
 import type { ReplayStore } from "./replay.js";
 
@@ -9,13 +8,13 @@ import type { ReplayStore } from "./replay.js";
 export class UsedTokens {
   readonly #store: ReplayStore | undefined;
   readonly #clockTolerance: number;
-  readonly #health: StoreHealth;
+  readonly #guard: StoreGuard;
 
   /** @param clockTolerance how much longer than until `exp` a token is good, in seconds */
   constructor(store: ReplayStore | undefined, clockTolerance: number, events: EventHub) {
     this.#store = store;
     this.#clockTolerance = clockTolerance;
-    this.#health = new StoreHealth("replay", events);
+    this.#guard = new StoreGuard("replay", "the used tokens could not be asked for", events);
   }
 
   /** Whether this is the first use of the token. */
@@ -26,18 +25,14 @@ export class UsedTokens {
     const store = this.#store ?? missingStore();
     // Ids are unique for their issuer; one issuer must not use up those of another.
     const id = JSON.stringify([iss ?? null, jti]);
-    const answer = await askStore(
-      async () => {
-        const isFirst = await store.claim(id, exp + this.#clockTolerance);
-        // A store may be plain JavaScript: an answer that is none must not let a token be used again.
-        if (typeof isFirst !== "boolean") throw new TypeError("its answer is neither true nor false");
-        return isFirst;
-      },
-      "the used tokens could not be asked for",
-      this.#health,
-    );
-    return answer;
+    return this.#guard.ask(() => store.claim(id, exp + this.#clockTolerance), requireBoolean);
   }
+}
+
+/** A store may be plain JavaScript: an answer that is none must not let a token be used again. */
+function requireBoolean(isFirst: unknown): boolean {
+  if (typeof isFirst !== "boolean") throw new TypeError("its answer is neither true nor false");
+  return isFirst;
 }
 
 function missingStore(): never {

@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
-import { StoreHealth } from "../core/store-health.js";
+import { StoreGuard } from "../core/store-guard.js";
 import type { OnStoreError } from "./config.js";
 import { StandIn } from "./stand-in.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
@@ -17,15 +17,15 @@ export interface LimiterDecision extends RateLimitDecision {
 /** Seconds are all that `Retry-After` can say; a store that comes back is used at once. */
 const RETRY_AFTER_MS = 1000;
 
-const healths = new WeakMap<EventHub, WeakMap<RateLimitStore, StoreHealth>>();
+const guards = new WeakMap<EventHub, WeakMap<RateLimitStore, StoreGuard>>();
 
 /** One for all limits of a store, so that an outage is told once and not once per limit. */
-function healthOf(store: RateLimitStore, { events, clock }: GuardParts): StoreHealth {
-  const ofHub = healths.get(events) ?? new WeakMap<RateLimitStore, StoreHealth>();
-  healths.set(events, ofHub);
-  const health = ofHub.get(store) ?? new StoreHealth("rate-limit", events, clock);
-  ofHub.set(store, health);
-  return health;
+function guardOf(store: RateLimitStore, { events, clock }: GuardParts): StoreGuard {
+  const ofHub = guards.get(events) ?? new WeakMap<RateLimitStore, StoreGuard>();
+  guards.set(events, ofHub);
+  const guard = ofHub.get(store) ?? new StoreGuard("rate-limit", "the rate limit store failed", events, clock);
+  ofHub.set(store, guard);
+  return guard;
 }
 
 /** What a store is guarded with. */
@@ -49,7 +49,7 @@ export class GuardedStore {
   readonly #policy: RateLimitPolicy;
   readonly #onError: OnStoreError;
   readonly #clock: Clock;
-  readonly #health: StoreHealth;
+  readonly #guard: StoreGuard;
   #standIn: StandIn | undefined;
   #standInUsedAtMs = 0;
 
@@ -58,7 +58,7 @@ export class GuardedStore {
     this.#policy = policy;
     this.#onError = parts.onError;
     this.#clock = parts.clock;
-    this.#health = healthOf(store, parts);
+    this.#guard = guardOf(store, parts);
   }
 
   consume(key: string, cost: number): MaybePromise<LimiterDecision> {
@@ -116,23 +116,14 @@ export class GuardedStore {
     call: () => MaybePromise<RateLimitDecision> | undefined,
     standIn: () => LimiterDecision,
   ): MaybePromise<LimiterDecision> {
-    const failed = (error: unknown): LimiterDecision => {
-      this.#health.failed(error);
-      return standIn();
-    };
-    const answered = (answer: RateLimitDecision | undefined): LimiterDecision => {
-      if (!isDecision(answer)) return failed(new TypeError("the rate limit store's answer is no decision"));
-      this.#health.answered();
-      if (this.#standIn !== undefined) this.#forgetLocal();
-      return inOrder(answer);
-    };
-    try {
-      const answer = call();
-      return answer instanceof Promise ? answer.then(answered, failed) : answered(answer);
-    } catch (error) {
-      return failed(error);
-    }
+    return this.#guard.ask(call, this.#accept, standIn);
   }
+
+  readonly #accept = (answer: RateLimitDecision | undefined): LimiterDecision => {
+    if (!isDecision(answer)) throw new TypeError("the rate limit store's answer is no decision");
+    if (this.#standIn !== undefined) this.#forgetLocal();
+    return inOrder(answer);
+  };
 
   /** The counts of this process; made anew when more processes share the quota than before. */
   #local(): StandIn {

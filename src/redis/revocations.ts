@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../core/clock.js";
 import type { StoreErrorCause } from "../core/events.js";
-import { causeOf } from "../core/store-health.js";
+import { causeOf } from "../core/store-guard.js";
 import type { RegisteredClaims } from "../jwt/claims.js";
 import type { RevocationList } from "../jwt/revocation.js";
 import type { RedisConnection } from "./connection.js";

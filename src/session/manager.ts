@@ -5,6 +5,7 @@ import type { EventHub, SessionRejection } from "../core/events.js";
 import { andThen, type MaybePromise } from "../core/later.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
+import { GuardedSessionStore } from "./guarded-store.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
 import { SealedSessions } from "./sealed-sessions.js";
@@ -12,7 +13,6 @@ import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
 import type { SessionStore } from "./store.js";
 import { StoreClock } from "./store-clock.js";
-import { StoreGuard } from "./store-guard.js";
 import { StoredSessions } from "./stored-sessions.js";
 import { UserSessions } from "./user-sessions.js";
 import { SessionValues } from "./values.js";
@@ -43,7 +43,7 @@ export class SessionManager {
     this.#lifetimes = new Lifetimes(config);
     this.#countsActivity = config.idleTimeout !== undefined;
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
-    const store = config.store && new StoreGuard(config.store, events);
+    const store = config.store && new GuardedSessionStore(config.store, events);
     if (store === undefined) {
       this.#clock = clock;
       this.#keeper = new SealedSessions(config, keys, this.#lifetimes, clock);

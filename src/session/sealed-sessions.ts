@@ -3,14 +3,14 @@ import { SessionTooLargeError } from "../core/errors.js";
 import type { SessionRejection } from "../core/events.js";
 import { isJsonObject } from "../core/json.js";
 import { randomText } from "../core/random.js";
+import { Remembered } from "../core/remembered.js";
 import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
-import { CookieWriter, MAX_COOKIE_BYTES } from "./cookie.js";
+import { CookieWriter, MAX_COOKIE_BYTES, REMEMBERED_CHARACTERS } from "./cookie.js";
 import { EndedSessions } from "./ended-sessions.js";
 import type { JsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { RememberedCookies } from "./remembered.js";
 import { CookieSealer } from "./seal.js";
 import { type SessionKeeper, SessionState } from "./state.js";
 import { membersOf, NO_VALUES, type SessionMembers, SessionValues } from "./values.js";
@@ -41,7 +41,7 @@ export class SealedSessions implements SessionKeeper {
   readonly #writer: CookieWriter;
   readonly #sealer: CookieSealer;
   readonly #lifetimes: Lifetimes;
-  readonly #remembered = new RememberedCookies<SealedSession>();
+  readonly #remembered = new Remembered<SealedSession>(REMEMBERED_CHARACTERS, (cookie) => cookie.length);
   readonly #ended = new EndedSessions();
 
   constructor(config: SessionConfig, keys: SessionKeyRing, lifetimes: Lifetimes, clock: Clock) {

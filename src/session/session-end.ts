@@ -1,6 +1,7 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import { andThen, type MaybePromise } from "../core/later.js";
-import type { SafeSessionStore, SessionRecord } from "./store.js";
+import type { GuardedSessionStore } from "./guarded-store.js";
+import type { SessionRecord } from "./store.js";
 
 /**
  * How long a session that is over under its id leaves word of that, in milliseconds: requests that had it
@@ -52,7 +53,7 @@ export function isLive(record: SessionRecord | undefined): record is SessionReco
  * @returns whether there was a session to end
  */
 export function endSession(
-  store: SafeSessionStore,
+  store: GuardedSessionStore,
   id: string,
   seen: Pick<SessionRecord, "version" | "userId">,
   now: number,

@@ -1,8 +1,9 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import { andThen, type MaybePromise } from "../core/later.js";
 import type { Contention } from "./contention.js";
+import type { GuardedSessionStore } from "./guarded-store.js";
 import { isLive, overRecord } from "./session-end.js";
-import type { SafeSessionStore, SessionRecord } from "./store.js";
+import type { SessionRecord } from "./store.js";
 
 /**
  * What became of a move:
@@ -31,7 +32,7 @@ export interface SessionMove {
  * @param seen the record as it was seen last
  */
 export function moveSession(
-  store: SafeSessionStore,
+  store: GuardedSessionStore,
   move: SessionMove,
   seen: SessionRecord,
   now: number,

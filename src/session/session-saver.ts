@@ -1,9 +1,10 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import { andThen, type MaybePromise } from "../core/later.js";
 import type { Contention } from "./contention.js";
+import type { GuardedSessionStore } from "./guarded-store.js";
 import { SignedIds } from "./signed-id.js";
 import type { SessionState } from "./state.js";
-import type { SafeSessionStore, SaveOutcome, SessionRecord, SessionTimes } from "./store.js";
+import type { SaveOutcome, SessionRecord, SessionTimes } from "./store.js";
 import { userIdOf } from "./user-id.js";
 import { type ChangesToSave, membersOf, recordOfMembers, type SessionMembers } from "./values.js";
 
@@ -64,7 +65,7 @@ class Lane {
  * key that stands is not always known.
  */
 export class SessionSaver {
-  readonly #store: SafeSessionStore;
+  readonly #store: GuardedSessionStore;
   readonly #isSynchronous: boolean;
   readonly #contention: Contention;
   readonly #userKey: string;
@@ -72,7 +73,7 @@ export class SessionSaver {
   readonly #lanes = new Map<string, Lane>();
 
   constructor(
-    store: SafeSessionStore & { readonly isSynchronous: boolean },
+    store: GuardedSessionStore,
     contention: Contention,
     { userKey, maxBytes }: { readonly userKey: string; readonly maxBytes: number },
   ) {

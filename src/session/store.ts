@@ -1,5 +1,4 @@
 import { isJsonObject } from "../core/json.js";
-import type { MaybePromise } from "../core/later.js";
 import type { JsonValue } from "./json.js";
 
 /** The moments that a store needs to forget a session, in milliseconds since 1970. */
@@ -182,17 +181,4 @@ export function isSessionList(value: unknown): value is readonly ListedSession[]
     Array.isArray(value) &&
     value.every((entry) => isJsonObject(entry) && typeof entry.id === "string" && isSessionRecord(entry.record))
   );
-}
-
-/** A store that turns failures into one kind of error; what the rest of this folder talks to. */
-export interface SafeSessionStore {
-  load(id: string): MaybePromise<SessionRecord | undefined>;
-  save(id: string, record: SessionRecord, expectedVersion: number): MaybePromise<SaveOutcome>;
-  touch(id: string, times: SessionTimes): MaybePromise<boolean>;
-  /** @returns the successor of what was deleted */
-  delete(id: string): MaybePromise<string | undefined>;
-  /** `undefined` where the time is that of this process. */
-  readonly now: (() => MaybePromise<number>) | undefined;
-  /** `undefined` where the store cannot list. */
-  readonly list: ((userId: string) => MaybePromise<readonly ListedSession[]>) | undefined;
 }

@@ -1,19 +1,20 @@
 import { SessionTooLargeError } from "../core/errors.js";
 import type { EventHub, SessionRejection } from "../core/events.js";
 import { andThen, type MaybePromise } from "../core/later.js";
+import { Remembered } from "../core/remembered.js";
 import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
 import { Contention } from "./contention.js";
-import { CookieWriter } from "./cookie.js";
+import { CookieWriter, REMEMBERED_CHARACTERS } from "./cookie.js";
+import type { GuardedSessionStore } from "./guarded-store.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { RememberedCookies } from "./remembered.js";
 import { endSession, isLive } from "./session-end.js";
 import { moveSession, type SessionMove } from "./session-move.js";
 import { SessionSaver, sizeOf } from "./session-saver.js";
 import { type OpenedId, SignedIds } from "./signed-id.js";
 import { type SessionKeeper, SessionState } from "./state.js";
-import type { SafeSessionStore, SessionRecord } from "./store.js";
+import type { SessionRecord } from "./store.js";
 import type { StoreClock } from "./store-clock.js";
 import { userIdOf } from "./user-id.js";
 import { membersOf, recordOfMembers, SessionValues } from "./values.js";
@@ -21,7 +22,7 @@ import { membersOf, recordOfMembers, SessionValues } from "./values.js";
 /** Sessions that are kept in a store; their cookie holds only a signed id. */
 export class StoredSessions implements SessionKeeper {
   readonly isSynchronous: boolean;
-  readonly #store: SafeSessionStore;
+  readonly #store: GuardedSessionStore;
   readonly #clock: StoreClock;
   readonly #writer: CookieWriter;
   readonly #ids: SignedIds;
@@ -30,13 +31,13 @@ export class StoredSessions implements SessionKeeper {
   readonly #maxBytes: number;
   readonly #contention: Contention;
   readonly #saver: SessionSaver;
-  readonly #remembered = new RememberedCookies<OpenedId>();
+  readonly #remembered = new Remembered<OpenedId>(REMEMBERED_CHARACTERS, (cookie) => cookie.length);
 
   constructor(
     config: SessionConfig,
     keys: SessionKeyRing,
     lifetimes: Lifetimes,
-    store: SafeSessionStore & { readonly isSynchronous: boolean },
+    store: GuardedSessionStore,
     { clock, events }: { readonly clock: StoreClock; readonly events: EventHub },
   ) {
     this.isSynchronous = store.isSynchronous;

@@ -1,10 +1,11 @@
 import type { Clock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import { strictMethods } from "../core/strict-calls.js";
+import type { GuardedSessionStore } from "./guarded-store.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { endSession, isLive } from "./session-end.js";
 import { SignedIds } from "./signed-id.js";
-import type { ListedSession, SafeSessionStore, SessionRecord } from "./store.js";
+import type { ListedSession, SessionRecord } from "./store.js";
 import { requireUserId } from "./user-id.js";
 
 /** Sessions that are ended at the same time. */
@@ -54,11 +55,11 @@ const NONE: ReadonlySet<string> = new Set();
  * ```
  */
 export class UserSessions {
-  readonly #store: SafeSessionStore;
+  readonly #store: GuardedSessionStore;
   readonly #lifetimes: Lifetimes;
   readonly #clock: Clock;
 
-  constructor(store: SafeSessionStore, lifetimes: Lifetimes, clock: Clock) {
+  constructor(store: GuardedSessionStore, lifetimes: Lifetimes, clock: Clock) {
     this.#store = store;
     this.#lifetimes = lifetimes;
     this.#clock = clock;

@@ -1,11 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { VerifiedTokens } from "./verified-tokens.js";
+import { SecondSight } from "./second-sight.js";
 
 const tokenOf = (name: string) => `h.p.${createHash("sha256").update(name).digest("base64url")}`;
 
-describe("VerifiedTokens", () => {
+describe("SecondSight", () => {
   it("recalls only what was kept last for the very token, and never more tokens than its capacity", () => {
     const names = [..."abcdefg"];
     const name = fc.constantFrom(...names);
@@ -16,7 +16,7 @@ describe("VerifiedTokens", () => {
     );
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 5 }), fc.array(step, { maxLength: 60 }), (capacity, steps) => {
-        const tokens = new VerifiedTokens<number>(capacity);
+        const tokens = new SecondSight<number>(capacity);
         const kept = new Map<string, number>();
         let last: string | undefined;
         for (const [value, one] of steps.entries()) {
@@ -49,7 +49,7 @@ describe("VerifiedTokens", () => {
   });
 
   it("keeps a token that came twice through a flood of tokens that come once", () => {
-    const tokens = new VerifiedTokens<number>(100);
+    const tokens = new SecondSight<number>(100);
     const twice = tokenOf("twice");
     tokens.keep(twice, 1);
     tokens.recall(twice);
@@ -66,7 +66,7 @@ describe("VerifiedTokens", () => {
   });
 
   it("keeps a token from its second verification on, whatever came between", () => {
-    const tokens = new VerifiedTokens<number>(3);
+    const tokens = new SecondSight<number>(3);
     const [a, b] = [tokenOf("a"), tokenOf("b")];
     tokens.keep(a, 1);
     tokens.keep(b, 2);
@@ -77,7 +77,7 @@ describe("VerifiedTokens", () => {
   });
 
   it("tells tokens apart that share a fingerprint", () => {
-    const tokens = new VerifiedTokens<number>(10);
+    const tokens = new SecondSight<number>(10);
     const tail = "s".repeat(43);
     tokens.keep(`a.p.${tail}`, 1);
     expect(tokens.recall(`b.p.${tail}`)).toBeUndefined();
@@ -88,10 +88,29 @@ describe("VerifiedTokens", () => {
   });
 
   it("still serves one token when its capacity is one", () => {
-    const tokens = new VerifiedTokens<number>(1);
+    const tokens = new SecondSight<number>(1);
     for (const name of ["a", "b", "a", "b"]) {
       tokens.keep(tokenOf(name), 1);
       expect(tokens.recall(tokenOf(name))).toBe(1);
+    }
+  });
+
+  it("hardly keeps what came once, and what came twice for the greater part", () => {
+    const tokens = new SecondSight<number>(20_000);
+    const once = Array.from({ length: 1000 }, () => `h.p.${randomBytes(32).toString("base64url")}`);
+    for (const token of once) tokens.keep(token, 1);
+    // The last one is kept beside. Others share a fingerprint with one that came before.
+    expect(once.filter((token) => tokens.recall(token) !== undefined).length).toBeLessThan(5);
+    for (const token of once) tokens.keep(token, 2);
+    expect(once.filter((token) => tokens.recall(token) === 2).length).toBeGreaterThan(950);
+  });
+
+  it("takes any text", () => {
+    const tokens = new SecondSight<number>(10);
+    for (const text of ["", "a", "\u0141".repeat(100)]) {
+      expect(tokens.recall(text)).toBeUndefined();
+      tokens.keep(text, 1);
+      expect(tokens.recall(text)).toBe(1);
     }
   });
 });
