@@ -15,7 +15,7 @@ const timing = [
 ];
 
 /** What patches its process, measures it or needs it new, and must not share it with other files. */
-const alone = ["src/cli/*.test.ts", "src/hosts/node/prepared-lines.test.ts"];
+const alone = ["src/hosts/node/prepared-lines.test.ts"];
 const PATCHES = /\bvi\.(?!fn\b|mocked\b)|\bprocess\.(?:on|once|emit|chdir|memoryUsage)\b|\bsetFlagsFromString\b/;
 const patching = readdirSync(source(""), { recursive: true, encoding: "utf8" })
   .filter((file) => file.endsWith(".test.ts") && PATCHES.test(readFileSync(source(file), "utf8")))
@@ -37,6 +37,7 @@ export default defineConfig({
   test: {
     environment: "node",
     testTimeout: 20_000,
+    globalSetup: "test/shared/setup.ts",
     projects: [
       lane("unit", 1, {
         include: ["src/**/*.test.ts"],

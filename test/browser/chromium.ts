@@ -1,6 +1,6 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
-import { type Browser, chromium } from "playwright-core";
+import type { LaunchOptions } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
@@ -25,9 +25,9 @@ function isExecutable(file: string): boolean {
   }
 }
 
-/** Starts it without a window, and without anything that talks to the network by itself. */
-export function launchChromium(): Promise<Browser> {
-  return chromium.launch({
+/** Without a window, and without anything that talks to the network by itself. */
+export function chromiumOptions(): LaunchOptions {
+  return {
     ...(chromiumPath === undefined ? {} : { executablePath: chromiumPath }),
     args: [
       // Chromium has no sandbox for root, who runs the tests in containers.
@@ -39,5 +39,5 @@ export function launchChromium(): Promise<Browser> {
       "--disable-component-update",
       "--disable-sync",
     ],
-  });
+  };
 }

@@ -1,7 +1,8 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDemo, type Demo } from "../../examples/demo/server.js";
-import { chromiumPath, launchChromium } from "./chromium.js";
+import { sharedChromium } from "../shared/shared.js";
+import { chromiumPath } from "./chromium.js";
 
 type StorageState = Awaited<ReturnType<BrowserContext["storageState"]>>;
 
@@ -15,7 +16,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
   let consoleErrors: string[];
 
   beforeAll(async () => {
-    [browser, demo] = await Promise.all([launchChromium(), createDemo()]);
+    [browser, demo] = await Promise.all([sharedChromium(), createDemo()]);
     await open();
     await page.goto(`${demo.url}/sign-in`);
     await signIn(page);

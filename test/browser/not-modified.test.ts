@@ -4,7 +4,8 @@ import express from "express";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { serve } from "../responses/serve.js";
-import { chromiumPath, launchChromium } from "./chromium.js";
+import { sharedChromium } from "../shared/shared.js";
+import { chromiumPath } from "./chromium.js";
 
 const policy = () => new CSP().defaultSrc("'self'").scriptSrc("'self'", CSP.NONCE);
 const securityHeaders = { csp: policy(), cspReportOnly: policy() };
@@ -49,7 +50,7 @@ const sites: Readonly<Record<string, () => Promise<Site>>> = {
 describe.skipIf(chromiumPath === undefined)("a page that the browser keeps", () => {
   let browser: Browser;
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await sharedChromium();
   }, 60_000);
   afterAll(() => browser.close());
 

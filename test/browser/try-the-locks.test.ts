@@ -1,7 +1,8 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createDemo, type Demo } from "../../examples/demo/server.js";
-import { chromiumPath, launchChromium } from "./chromium.js";
+import { sharedChromium } from "../shared/shared.js";
+import { chromiumPath } from "./chromium.js";
 
 const ATTACKS = [
   "injection",
@@ -28,7 +29,7 @@ describe.skipIf(chromiumPath === undefined)('the page "Try the locks" in Chromiu
   let consoleErrors: string[];
 
   beforeAll(async () => {
-    browser = await launchChromium();
+    browser = await sharedChromium();
   });
 
   afterAll(() => browser?.close());

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { SHARED_MS } from "../shared/shared.js";
 import { ChosenPorts } from "./chosen-ports.js";
 import { type CodeBlock, type Page, readPages, repository } from "./documents.js";
 import { clearPrograms, type Program, programsOf, typeCheck } from "./programs.js";
@@ -34,7 +35,7 @@ describe("the code in the documentation", () => {
 
   beforeAll(async () => {
     problems = await typeCheck(programs.flat());
-  }, 120_000);
+  }, SHARED_MS);
 
   it("stands in languages that are proved here", () => {
     expect(everyBlock.filter((block) => !LANGUAGES.includes(block.language)).map((block) => block.place)).toEqual([]);

@@ -1,7 +1,7 @@
-import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join, relative } from "node:path";
-import { compiler, pack, unpackInto } from "../package/packed.js";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import { compileAll } from "../package/packed.js";
+import { sharedPackage } from "../shared/shared.js";
 import type { CodeBlock, Page } from "./documents.js";
 import { repository } from "./documents.js";
 
@@ -40,23 +40,22 @@ export function clearPrograms(): void {
 
 /**
  * Compiles the programs as their readers do: against the packed package, and with nothing loaded that
- * a block does not import itself. Those that import the same packages are compiled together.
+ * a block does not import itself. Those that import the same packages are compiled together, as strictly as the
+ * repository, whose sources are out of reach.
  *
  * @returns what the compiler says about each file; files without an entry are right
  */
 export async function typeCheck(programs: readonly Program[]): Promise<ReadonlyMap<string, string>> {
-  await unpackInto(folder, await pack(folder));
-  const messages = new Map<string, string>();
-  for (const group of byImports(programs)) {
-    let current = "";
-    for (const line of (await compile(group)).split("\n")) {
-      const named = group.find((program) => line.includes(basename(program.file)));
-      if (named !== undefined) current = named.file;
-      else if (/^\S+\(\d+,\d+\)/.test(line)) current = line;
-      if (line.trim() !== "") messages.set(current, `${messages.get(current) ?? ""}${line}\n`);
-    }
-  }
-  return messages;
+  const modules = join(folder, "node_modules");
+  mkdirSync(modules, { recursive: true });
+  symlinkSync((await sharedPackage()).folder, join(modules, "cello"), "dir");
+  const projects = [...byImports(programs)].map((group) => ({
+    extends: relative(folder, join(repository, "tsconfig.json")),
+    // A sample may show a parameter that it does not use.
+    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, paths: {} },
+    files: group.map((program) => program.file),
+  }));
+  return compileAll(folder, projects);
 }
 
 /** A package that is imported declares types for all files that are compiled with it. */
@@ -70,22 +69,4 @@ function byImports(programs: readonly Program[]): Iterable<readonly Program[]> {
     else group.push(program);
   }
   return groups.values();
-}
-
-/** As strictly as the repository, whose sources are out of reach. */
-function compile(programs: readonly Program[]): Promise<string> {
-  const config = {
-    extends: relative(folder, join(repository, "tsconfig.json")),
-    // A sample may show a parameter that it does not use.
-    compilerOptions: { noUnusedLocals: false, noUnusedParameters: false, paths: {} },
-    files: programs.map((program) => program.file),
-    include: [],
-  };
-  const configFile = join(folder, "tsconfig.json");
-  writeFileSync(configFile, JSON.stringify(config, null, 2));
-  return new Promise((resolve) => {
-    execFile(process.execPath, [compiler, "-p", configFile, "--pretty", "false"], { cwd: folder }, (_error, stdout) =>
-      resolve(stdout),
-    );
-  });
 }

@@ -4,7 +4,8 @@ import { App, Security } from "cello";
 import { cello } from "cello/express";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { chromiumPath, launchChromium } from "../browser/chromium.js";
+import { chromiumPath } from "../browser/chromium.js";
+import { sharedChromium } from "../shared/shared.js";
 
 const secret = "a secret of more than thirty-two bytes, for tests";
 
@@ -98,7 +99,7 @@ describe.each(Object.entries(hosts))("a WebSocket, with %s", (_name, start) => {
     await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
     const address = other.address();
     const otherUrl = `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`;
-    const browser = await launchChromium();
+    const browser = await sharedChromium();
     try {
       const context = await browser.newContext();
       const [name = "", value = ""] = cookie.split(/=(.*)/s);

@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL("../../", import.meta.url));
 
-export const compiler = join(repository, "node_modules/typescript/bin/tsc");
+const compiler = join(repository, "node_modules/typescript/bin/tsc");
 
 export interface Manifest {
   readonly name: string;
@@ -21,8 +21,8 @@ export interface Manifest {
 export const manifest: Manifest = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
 
 /**
- * Builds into a folder of its own and packs that: the repository's dist/ may be stale, or in use by
- * another test.
+ * Packs a copy of the repository: with its `dist/` if `npm test` has just built that, and compiled anew else, since it
+ * may be stale.
  *
  * @param work a folder to build in
  * @returns the path of the tarball
@@ -35,17 +35,23 @@ export async function pack(work: string): Promise<string> {
     const source = join(repository, name);
     if (existsSync(source)) cpSync(source, join(staging, name), { recursive: true });
   }
-  const project = join(repository, "tsconfig.build.json");
-  await run(process.execPath, [compiler, "-p", project, "--outDir", join(staging, "dist")]);
+  const dist = join(staging, "dist");
+  if (process.env.CELLO_BUILT === "1") cpSync(join(repository, "dist"), dist, { recursive: true });
+  else await run(process.execPath, [compiler, "-p", join(repository, "tsconfig.build.json"), "--outDir", dist]);
   const { stdout } = await run("npm", ["pack", "--ignore-scripts", "--json"], { cwd: staging });
   return join(staging, packedName(stdout));
 }
 
-/** Lays the content of a tarball into `node_modules` of a folder, without what it depends on. */
-export async function unpackInto(folder: string, tarball: string): Promise<void> {
+/**
+ * Lays the content of a tarball into `node_modules` of a folder, without what it depends on.
+ *
+ * @returns where it lies
+ */
+export async function unpackInto(folder: string, tarball: string): Promise<string> {
   const target = join(folder, "node_modules", manifest.name);
   mkdirSync(target, { recursive: true });
   await run("tar", ["-xzf", tarball, "-C", target, "--strip-components=1"]);
+  return target;
 }
 
 /** The name of the tarball; npm prints a list of packages, or (since 11) a record by name. */
@@ -53,4 +59,45 @@ function packedName(output: string): string {
   const name = /"filename":\s*"([^"]+\.tgz)"/.exec(output)?.[1];
   if (name === undefined) throw new Error(`npm pack did not say what it made: ${output}`);
   return name;
+}
+
+/** What stands in the `tsconfig.json` of a program. */
+export interface CompilerProject {
+  readonly files: readonly string[];
+  readonly compilerOptions: object;
+  readonly extends?: string;
+}
+
+/**
+ * Compiles many programs in one run of the compiler. What one of them imports declares nothing for the others.
+ *
+ * @param folder where the files lie
+ * @returns what the compiler says about each file, by its path; files without an entry are right
+ */
+export async function compileAll(
+  folder: string,
+  projects: readonly CompilerProject[],
+): Promise<ReadonlyMap<string, string>> {
+  const references = projects.map((project, index) => {
+    const path = join(folder, `tsconfig.${index}.json`);
+    writeFileSync(path, JSON.stringify({ ...project, include: [] }));
+    return { path };
+  });
+  const all = join(folder, "tsconfig.all.json");
+  writeFileSync(all, JSON.stringify({ files: [], references }));
+  const output = await run(process.execPath, [compiler, "-b", all, "--force", "--pretty", "false"], {
+    cwd: folder,
+    maxBuffer: 100_000_000,
+  }).then(
+    ({ stdout }) => stdout,
+    (error: { stdout?: string }) => error.stdout ?? String(error),
+  );
+  const messages = new Map<string, string>();
+  let file = "";
+  for (const line of output.split("\n").filter((text) => text.trim() !== "")) {
+    const named = /^(\S.*)\(\d+,\d+\): /.exec(line)?.[1];
+    if (named !== undefined) file = resolve(folder, named);
+    messages.set(file, `${messages.get(file) ?? ""}${line}\n`);
+  }
+  return messages;
 }

@@ -7,19 +7,23 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { promisify } from "node:util";
 
-/** A real Redis of a test's own, on loopback, that keeps nothing on disk. */
-export interface RedisServer {
+/** A Redis on loopback that answers. */
+export interface RedisAddress {
   readonly port: number;
   /** `redis://127.0.0.1:port` */
   readonly url: string;
+  /** One command on a connection of its own, as the raw answer: `await redis.command("DBSIZE")` is `":0"`. */
+  command(...words: readonly string[]): Promise<string>;
+}
+
+/** A real Redis of a test's own, on loopback, that keeps nothing on disk. */
+export interface RedisServer extends RedisAddress {
   /** Of the process that runs now; another one after `restart`. */
   readonly pid: number;
   /** Sends a signal; after `SIGKILL` and `SIGTERM` it waits for the end. `SIGSTOP` and `SIGCONT` pause and continue. */
   kill(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on the same port, empty; resolves when it answers. */
   restart(): Promise<void>;
-  /** One command on a connection of its own, as the raw answer: `await redis.command("DBSIZE")` is `":0"`. */
-  command(...words: readonly string[]): Promise<string>;
   /** Ends it and removes its folder. */
   stop(): Promise<void>;
 }
@@ -68,8 +72,7 @@ export async function startRedis({
     await exit;
   };
   return {
-    port,
-    url: `redis://127.0.0.1:${port}`,
+    ...redisAt(port),
     get pid() {
       return child.pid ?? 0;
     },
@@ -81,13 +84,17 @@ export async function startRedis({
       await end("SIGKILL");
       child = await start();
     },
-    command: (...words) => sendCommand(port, words),
     async stop() {
       // A paused process does not hear SIGTERM.
       await end("SIGKILL");
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** The Redis at a port of this machine, whoever started it. */
+export function redisAt(port: number): RedisAddress {
+  return { port, url: `redis://127.0.0.1:${port}`, command: (...words) => sendCommand(port, words) };
 }
 
 /** A Redis Cluster of three primaries. */
