@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { patience, runCello } from "../../test/run-cello.js";
+import { patience, runCello, spawnCello } from "../../test/run-cello.js";
 
 const secret = randomBytes(48).toString("base64url");
 const env = { JWT_SECRET: secret };
@@ -36,7 +36,7 @@ function foreignToken(claims: Record<string, unknown>, header: Record<string, un
   return new SignJWT(claims).setProtectedHeader({ alg: "HS256", ...header }).sign(Buffer.from(secret));
 }
 
-describe.concurrent("cello token sign", patience, () => {
+describe("cello token sign", () => {
   it("makes a token that another implementation accepts, of an hour by default", async () => {
     const token = await sign("--subject", "u1", "--issuer", "me", "--audience", "you");
     const { payload } = await jwtVerify(token, Buffer.from(secret), { issuer: "me", audience: "you" });
@@ -79,12 +79,12 @@ describe.concurrent("cello token sign", patience, () => {
     expect(decodeProtectedHeader(told.stdout.trim()).alg).toBe("PS256");
   });
 
-  it("warns in one line of a secret that is too short, and refuses it in production", async () => {
+  it("warns in one line of a secret that is too short, and refuses it in production", patience, async () => {
     const short = "a-short-secret";
-    const warned = await runCello(["token", "sign"], { stdin: short });
+    const warned = await spawnCello(["token", "sign"], { stdin: short });
     expect(warned.exitCode).toBe(0);
     expect(warned.stderr).toMatch(/^warning: .*at least 32 bytes.*\n$/);
-    const refused = await runCello(["token", "sign"], { stdin: short, env: { NODE_ENV: "production" } });
+    const refused = await spawnCello(["token", "sign"], { stdin: short, env: { NODE_ENV: "production" } });
     expect(refused).toMatchObject({ stdout: "", exitCode: 1 });
     expect(refused.stderr).not.toContain(short);
   });
@@ -120,7 +120,7 @@ describe.concurrent("cello token sign", patience, () => {
   });
 });
 
-describe.concurrent("cello token verify", patience, () => {
+describe("cello token verify", () => {
   const verify = (args: readonly string[], stdin = "") =>
     runCello(["token", "verify", ...fromEnv, ...args], { env, stdin });
   const later = Math.floor(Date.now() / 1000) + 600;
@@ -202,11 +202,11 @@ describe.concurrent("cello token verify", patience, () => {
   });
 });
 
-describe.concurrent("cello token decode", patience, () => {
-  it("prints header and claims and says clearly that nothing was verified", async () => {
+describe("cello token decode", () => {
+  it("prints header and claims and says clearly that nothing was verified", patience, async () => {
     const token = await foreignToken({ sub: "u1", exp: 1000 });
     const forged = `${token.slice(0, token.lastIndexOf("."))}.AAAA`;
-    const { stdout, stderr, exitCode } = await runCello(["token", "decode"], { stdin: forged });
+    const { stdout, stderr, exitCode } = await spawnCello(["token", "decode"], { stdin: forged });
     expect(exitCode).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ header: { alg: "HS256" }, claims: { sub: "u1", exp: 1000 } });
     expect(stderr).toContain("Nothing was verified");

@@ -1,13 +1,11 @@
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { sharedPackage } from "../shared/shared.js";
 import { repository } from "./documents.js";
 
-const main = join(repository, "src/cli/main.ts");
-const tsx = import.meta.resolve("tsx");
-
-/** What stands in for programs that a test must not really run. */
-const standIns: Readonly<Record<string, string>> = {
+/** What stands in for programs that a test must not really run; `main` is the built command. */
+const standIns = (main: string): Readonly<Record<string, string>> => ({
   // Every script that a page names must be there; none is run.
   npm: `exec "${process.execPath}" -e '
     const [verb, name] = process.argv.slice(1);
@@ -17,10 +15,10 @@ const standIns: Readonly<Record<string, string>> = {
     if (!(script in scripts)) { console.error("no npm script " + script); process.exit(1); }
   ' -- "$@"`,
   npx: `[ "$1" = cello ] || { echo "npx $1 is not known here" >&2; exit 1; }; shift; exec cello "$@"`,
-  cello: `exec "${process.execPath}" --import "${tsx}" "${main}" "$@"`,
+  cello: `exec "${process.execPath}" "${main}" "$@"`,
   curl: "exit 0",
   git: "exit 0",
-};
+});
 
 /**
  * Runs a `sh` block, stopping at the first command that fails, in a folder of its own. The `cello`
@@ -28,10 +26,14 @@ const standIns: Readonly<Record<string, string>> = {
  *
  * @returns the exit code, and what was printed
  */
-export function runShell(script: string, folder: string): Promise<{ exitCode: number | null; output: string }> {
+export async function runShell(
+  script: string,
+  folder: string,
+): Promise<{ readonly exitCode: number | null; readonly output: string }> {
+  const main = join((await sharedPackage()).folder, "dist/cli/main.js");
   const programs = join(folder, ".programs");
   mkdirSync(programs, { recursive: true });
-  for (const [name, text] of Object.entries(standIns)) {
+  for (const [name, text] of Object.entries(standIns(main))) {
     writeFileSync(join(programs, name), `#!/bin/sh\n${text}\n`);
     chmodSync(join(programs, name), 0o755);
   }
