@@ -22,13 +22,14 @@ import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/c
 import { installSecurity } from "../hosts/fastify/install.js";
 import { answerExpectation, answerParserError, answerUnroutable, problemHandlers } from "../hosts/fastify/problems.js";
 import { hasLog, watchReplies } from "../hosts/fastify/reply-watch.js";
-import { addRequestFields, SESSION_FIELDS, TOKEN_FIELDS } from "../hosts/fastify/request-fields.js";
+import { addRequestFields } from "../hosts/fastify/request-fields.js";
 import { boundRequestTime, DEFAULT_REQUEST_TIMEOUT_MS } from "../hosts/fastify/request-timeout.js";
 import { JwtConfig, type JwtOptions } from "../jwt/config.js";
 import { Jwt } from "../jwt/jwt.js";
 import { type PlainRateLimitOptions, RateLimitConfig } from "../limits/config.js";
 import type { RateLimits } from "../limits/limits.js";
-import { Security, SURROUNDINGS } from "../policy/security.js";
+import { SURROUNDINGS } from "../policy/policy.js";
+import { Security } from "../policy/security.js";
 import { SessionConfig, type SessionOptions } from "../session/config.js";
 import type { UserSessions } from "../session/user-sessions.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./types.js";
@@ -116,6 +117,7 @@ export class App<Types extends AppTypes = AppTypes> {
     read("App", options, SURROUNDINGS, "allowed");
     this.#options = options;
     this.fastify = createFastify(options, () => this.security);
+    addRequestFields(this.fastify, ["cspNonce", "clientIp", "rateLimit"]);
     installSecurity(this.fastify, () => this.security, watchReplies(this.fastify, options));
     boundRequestTime(this.fastify.server, requestTimeoutOf(options), () => this.security);
     this.fastify.register(problemHandlers, { isLogged: hasLog(options) });
@@ -140,7 +142,7 @@ export class App<Types extends AppTypes = AppTypes> {
       clock: this.#options.clock ?? systemClock,
       events: this.#events,
     });
-    addRequestFields(this.fastify, TOKEN_FIELDS);
+    addRequestFields(this.fastify, ["claims", "token"]);
     return this;
   }
 
@@ -152,7 +154,7 @@ export class App<Types extends AppTypes = AppTypes> {
   enableSession(config: SessionConfig | SessionOptions): this {
     this.#requireOpen("enableSession", this.#enabled.session);
     this.#enabled.session = configOf(SessionConfig, config);
-    addRequestFields(this.fastify, SESSION_FIELDS);
+    addRequestFields(this.fastify, ["session"]);
     return this;
   }
 

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest, RouteGenericInterface, RouteShorthandOptions } from "fastify";
 import type { JwtClaims } from "../jwt/claims.js";
-import type { SecuredRequestFields } from "../policy/passage.js";
+import type { SecuredRequest } from "../policy/request.js";
 import type { RouteSecurityOptions } from "../policy/route.js";
 import type { Session } from "../session/session.js";
 // For what it declares: routes and plugins that are written against Fastify itself have our fields too.
@@ -28,8 +28,8 @@ export type AppRequest<
   Types extends AppTypes = AppTypes,
   Claims = ClaimsOf<Types>,
   Route extends RouteGenericInterface = RouteGenericInterface,
-> = Omit<FastifyRequest<Route>, keyof SecuredRequestFields> &
-  Omit<SecuredRequestFields, "claims" | "session"> & {
+> = Omit<FastifyRequest<Route>, keyof SecuredRequest> &
+  Omit<SecuredRequest, "claims" | "session"> & {
     readonly claims: Claims;
     readonly session: SessionOf<Types>;
   };

@@ -1,5 +1,5 @@
-import type { SecuredRequest } from "../policy/passage.js";
-import { isHttp2, type NodeRequest } from "./presence.js";
+import type { InFlight } from "../overload/in-flight.js";
+import { isHttp2, type NodeRequest } from "./node-request.js";
 
 const kRequest = Symbol("cello.awaitedBody");
 
@@ -7,7 +7,7 @@ const kRequest = Symbol("cello.awaitedBody");
 const HALF_CLOSED_REMOTE = 6;
 
 /** A request of a Node server whose body is on its way. */
-type AwaitedRequest = NodeRequest & { [kRequest]?: SecuredRequest };
+type AwaitedRequest = NodeRequest & { [kRequest]?: InFlight };
 
 /** Requests of this turn of the event loop whose bodies were not there when their heads were. */
 let arrived: AwaitedRequest[] = [];
@@ -22,7 +22,7 @@ let arrived: AwaitedRequest[] = [];
  * Most bodies come with their heads, or in the same turn of the event loop. So this looks at its end,
  * and requests without a body cost nothing but the look at their head.
  */
-export function awaitBody(raw: AwaitedRequest, request: SecuredRequest): void {
+export function awaitBody(raw: AwaitedRequest, request: InFlight): void {
   if (!request.isPresent || !announcesBody(raw)) return;
   request.hasBodyToCome = true;
   raw[kRequest] = request;

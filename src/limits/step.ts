@@ -2,8 +2,8 @@ import type { AddressCheck } from "../client/address-check.js";
 import { andThen, type MaybePromise, together } from "../core/later.js";
 import type { Refusal, StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
-import type { Place } from "../overload/place.js";
-import { type LoadShedder, SHED, type SheddableRequest } from "../overload/shedder.js";
+import type { InFlight } from "../overload/in-flight.js";
+import { type LoadShedder, SHED } from "../overload/shedder.js";
 import type { RateLimitRequest } from "./config.js";
 import type { LimiterDecision } from "./guarded-store.js";
 import type { RateLimiter } from "./limiter.js";
@@ -12,7 +12,7 @@ import { mergeOutcomes, outcomeOf, RateLimitOutcome, Verdict } from "./verdict.j
 export { RateLimitOutcome, type RateLimitState } from "./verdict.js";
 
 /** What the limits read of a request on its way, and leave in it. */
-export interface LimitedPassage extends SheddableRequest {
+export interface LimitedPassage {
   readonly view: RequestView;
   /** A preflight that somebody else is to answer: it takes no quota. */
   readonly isPreflight: boolean;
@@ -20,8 +20,10 @@ export interface LimitedPassage extends SheddableRequest {
   readonly verified: { readonly claims: { readonly sub?: string | undefined } } | undefined;
   /** What the limits decided, when any applied. */
   limits: RateLimitOutcome | undefined;
-  /** Keeps a place at a gate until the request is answered. */
-  enter(place: Place): void;
+  /** The path that decides what is excluded; `undefined` when the router may see another. */
+  readonly path: string | undefined;
+  /** Keeps its places at gates. */
+  readonly inFlight: InFlight | undefined;
 }
 
 type LimitsStep = (passage: LimitedPassage) => StepResult;
@@ -77,7 +79,9 @@ function refuseWithoutPlace(passage: LimitedPassage, shedders: readonly LoadShed
     if (passage.limits !== undefined) passage.limits = giveBackOutcome(passage.limits);
     return SHED;
   }
-  for (const shedder of shedders) passage.enter(shedder.gate.enter(clientOf(passage, shedder)));
+  // Of a limit that was added when the request was on its way already: nothing would give its place back.
+  if (passage.inFlight === undefined) return undefined;
+  for (const shedder of shedders) passage.inFlight.enter(shedder.gate.enter(clientOf(passage, shedder)));
   return undefined;
 }
 

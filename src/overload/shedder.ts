@@ -4,6 +4,7 @@ import type { PathPatterns } from "../core/path-patterns.js";
 import { type Refusal, refusal } from "../core/problem.js";
 import { type HostRequest, type RequestView, requestEvent } from "../core/request-view.js";
 import { ConcurrencyGate, type GateLoad } from "./gate.js";
+import type { InFlight } from "./in-flight.js";
 import { isPriority, type RequestPriority } from "./priority.js";
 
 /** Says how much a request matters when not all can be served. */
@@ -53,8 +54,8 @@ export const SHED: Refusal = refusal(
 export interface SheddableRequest {
   /** The decoded path; `undefined` when it cannot be decoded. */
   readonly path: string | undefined;
-  /** Whether the rest of the body is still on its way. */
-  readonly hasBodyToCome: boolean;
+  /** Knows whether the rest of the body is still on its way. */
+  readonly inFlight: InFlight | undefined;
 }
 
 /** One gate with its rules: who is let in first, and who always. */
@@ -82,7 +83,7 @@ export class LoadShedder {
   refuses(view: RequestView, client: string, request: SheddableRequest): boolean {
     const priority = this.#priorityOf(view.request);
     const hasPlace = this.gate.hasPlace(priority);
-    if (hasPlace && this.gate.hasPlaceFor(client, priority, request.hasBodyToCome)) return false;
+    if (hasPlace && this.gate.hasPlaceFor(client, priority, request.inFlight?.hasBodyToCome === true)) return false;
     if (this.#exempts(request.path)) return false;
     if (hasPlace) this.#noteShareTaken();
     else this.gate.noteShed();

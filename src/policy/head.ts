@@ -1,6 +1,6 @@
 import { createNonce } from "../headers/csp/nonce.js";
-import type { SecuredRequest } from "./passage.js";
-import type { SecurityPolicy } from "./security-policy.js";
+import type { Passage } from "./passage.js";
+import type { Policy } from "./policy.js";
 
 /**
  * The fields of a 304 take the place of those that the client keeps with the page (RFC 9111 section
@@ -19,7 +19,8 @@ export function isPolicyWithNonce(name: string, value: unknown): boolean {
 }
 
 /**
- * Appends what the security layer adds to the head of a response, as names and values in turn.
+ * Appends what the security layer adds to the head of a response beside the lines that are the same for every
+ * response of the route, as names and values in turn.
  *
  * Called once a response, at the moment its head is written. The host leaves out what the handler
  * set itself, and what `removeHeaders` names.
@@ -28,54 +29,37 @@ export function isPolicyWithNonce(name: string, value: unknown): boolean {
  * @param status the status of the response
  * @param cookie the session cookie to set, when there is one
  */
-function appendSecurityLines(
-  head: unknown[],
-  status: number,
-  request: SecuredRequest,
-  cookie: string | undefined,
-): void {
-  const { headers } = request.route;
-  if (headers !== undefined) append(head, headers.lines);
-  appendChangingLines(head, status, request, cookie);
-}
-
-/** The same without the lines that are the same for every response of the route. */
 export function appendChangingLines(
   head: unknown[],
   status: number,
-  request: SecuredRequest,
+  passage: Passage,
   cookie: string | undefined,
 ): void {
-  const { headers } = request.route;
+  const { headers, cors } = passage.route;
   if (headers?.usesNonce === true && status !== NOT_MODIFIED) {
-    const nonce = request.cspNonce;
+    const nonce = passage.cspNonce;
     for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
-  const { cors } = request.route;
-  if (cors !== undefined) append(head, cors.linesFor(request.view.header("origin")));
-  const vary = varyOf(request);
-  if (vary !== undefined) head.push("Vary", vary);
-  if (request.limits !== undefined) append(head, request.limits.headers);
+  if (cors !== undefined) {
+    append(head, cors.linesFor(passage.view.header("origin")));
+    // Caches must know what decides about these lines (RFC 9110 section 12.5.5).
+    head.push("Vary", "Origin");
+  }
+  if (passage.limits !== undefined) append(head, passage.limits.headers);
   // A response that sets a session cookie must not be served to anybody else: RFC 9111 section 7.3.
   if (cookie !== undefined) head.push("Set-Cookie", cookie, "Cache-Control", "no-store");
   // Nor one that depends on who asked. The browser of who asked may keep it.
-  else if (request.usesSession) head.push("Cache-Control", "private");
-}
-
-/** The request fields that decide about what the layer adds: caches must know (RFC 9110 section 12.5.5). */
-function varyOf({ route }: SecuredRequest): string | undefined {
-  return route.cors === undefined ? undefined : "Origin";
+  else if (passage.usesSession) head.push("Cache-Control", "private");
 }
 
 /**
- * A `Vary` that is there already, with further names: each once, and nothing beside `*`, which says more.
+ * The names of several `Vary`: each once, and nothing beside `*`, which says more.
  *
- * @param present the values that are there
- * @param added names, separated by commas
+ * @param values names, separated by commas
  */
-export function addToVary(present: readonly string[], added: string): string {
+export function joinVary(values: readonly string[]): string {
   const names = new Map<string, string>();
-  for (const value of [...present, added]) {
+  for (const value of values) {
     for (const part of value.split(",")) {
       const name = part.trim();
       if (name !== "" && !names.has(name.toLowerCase())) names.set(name.toLowerCase(), name);
@@ -84,15 +68,53 @@ export function addToVary(present: readonly string[], added: string): string {
   return names.has("*") ? "*" : [...names.values()].join(", ");
 }
 
+/** What is left of the layer's lines beside what a handler set itself. */
+export interface LinesBeside {
+  /** Lines to add, as names and values in turn. */
+  readonly lines: readonly string[];
+  /** Cookies to add to those that are there. */
+  readonly cookies: readonly string[];
+  /** Names to add to `Vary`. */
+  readonly vary: readonly string[];
+}
+
+/**
+ * The lines that the layer adds to a response on which a handler has set fields: those win, except that cookies are
+ * added to cookies and `Vary` to `Vary`.
+ *
+ * @param has whether the handler has set a field, by its name in lower case
+ */
+export function linesBeside(
+  has: (name: string) => boolean,
+  status: number,
+  passage: Passage,
+  cookie: string | undefined,
+): LinesBeside {
+  const ours = securityLines(status, passage, cookie);
+  const hasOwnCors = has("access-control-allow-origin");
+  const lines: string[] = [];
+  const cookies: string[] = [];
+  const vary: string[] = [];
+  for (let index = 0; index < ours.length; index += 2) {
+    const name = ours[index] ?? "";
+    const value = ours[index + 1] ?? "";
+    const lower = name.toLowerCase();
+    if (lower === "set-cookie") cookies.push(value);
+    else if (lower === "vary") vary.push(value);
+    else if (!has(lower) && !(hasOwnCors && isCorsField(lower))) lines.push(name, value);
+  }
+  return { lines, cookies, vary };
+}
+
 /** Whether a line is of CORS, and has no meaning beside those that a handler set itself. */
 export function isCorsField(lowerCaseName: string): boolean {
   return lowerCaseName.startsWith("access-control-");
 }
 
-/** The same as a list of its own, for hosts whose heads are no lists. */
-export function securityLines(status: number, request: SecuredRequest, cookie: string | undefined): string[] {
-  const lines: string[] = [];
-  appendSecurityLines(lines, status, request, cookie);
+/** All lines that the security layer adds to a head, as a list of its own. */
+export function securityLines(status: number, passage: Passage, cookie: string | undefined): string[] {
+  const lines = [...(passage.route.headers?.lines ?? [])];
+  appendChangingLines(lines, status, passage, cookie);
   return lines;
 }
 
@@ -101,7 +123,7 @@ export function securityLines(status: number, request: SecuredRequest, cookie: s
  *
  * @param origin the value of `Origin`, where that much is known
  */
-export function securityLinesWithoutRequest({ headers, cors }: SecurityPolicy, origin?: string): string[] {
+export function securityLinesWithoutRequest({ headers, cors }: Policy, origin?: string): string[] {
   const lines = [...(headers?.lines ?? [])];
   const nonce = headers?.usesNonce === true ? createNonce() : "";
   for (const line of headers?.nonceLines ?? []) lines.push(line.name, line.value(nonce));
@@ -120,12 +142,8 @@ const NOT_SHARED = /\bprivate\b|\bno-store\b/i;
  *
  * @param cacheControl the handler's own `Cache-Control`
  */
-export function cookieBeside(
-  cacheControl: unknown,
-  request: SecuredRequest,
-  cookie: string | undefined,
-): string | undefined {
-  if (cookie === undefined || cacheControl === undefined || request.usesSession) return cookie;
+export function cookieBeside(cacheControl: unknown, passage: Passage, cookie: string | undefined): string | undefined {
+  if (cookie === undefined || cacheControl === undefined || passage.usesSession) return cookie;
   const directives = String(cacheControl);
   return SHARED.test(directives) && !NOT_SHARED.test(directives) ? undefined : cookie;
 }

@@ -1,5 +1,6 @@
+import { StoreUnavailableError } from "../core/errors.js";
 import type { PathPatterns } from "../core/path-patterns.js";
-import { CLIENT_GONE, type StepResult } from "../core/problem.js";
+import { CLIENT_GONE, type Refusal, STORE_UNAVAILABLE, type StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import type { Cors } from "../cors/cors.js";
 import { checkOrigin } from "../csrf/step.js";
@@ -7,12 +8,12 @@ import { authenticate, requireGrants } from "../jwt/step.js";
 import type { RateLimiter } from "../limits/limiter.js";
 import { limitByClient, limitByIdentity } from "../limits/step.js";
 import { loadSession } from "../session/step.js";
-import type { SecuredRequest } from "./passage.js";
-import { meetPreflight } from "./preflight-bound.js";
-import type { SecurityPolicy } from "./security-policy.js";
+import type { Passage } from "./passage.js";
+import type { Policy } from "./policy.js";
+import { meetPreflight } from "./preflights.js";
 
 /** One step: does its part for a request and lets it pass or refuses it. */
-export type Step = (passage: SecuredRequest) => StepResult;
+export type Step = (passage: Passage) => StepResult;
 
 /** What decides about the requests of a route. */
 export interface RouteRules {
@@ -35,7 +36,7 @@ export interface RouteRules {
  * headers need no step, they are written with the head of every response, refusals included; a
  * session in its cookie needs none either, it is opened when the handler first touches it.
  */
-export function compileSteps(policy: SecurityPolicy, rules: RouteRules): readonly Step[] {
+export function compileSteps(policy: Policy, rules: RouteRules): readonly Step[] {
   const { preflights, addressCheck, authenticator: tokens, sessions, csrf } = policy;
   const { limits, auth, scopes, roles, cors } = rules;
   const asksGrants = scopes.length > 0 || roles.length > 0;
@@ -61,18 +62,35 @@ function required<Part>(part: Part | undefined): Part {
 }
 
 /**
- * Takes a request through its steps until one refuses it; synchronous as long as every step is.
+ * Takes a request through the pipeline of its route: synchronous as long as every step is. A store that does not
+ * answer is a refusal, not an error.
  *
  * @returns the refusal to answer with, or `undefined` when the handler may run
  */
-export function admit(passage: SecuredRequest, steps: readonly Step[], from = 0): StepResult {
+export function admit(passage: Passage): StepResult {
+  try {
+    const result = run(passage, passage.route.steps, 0);
+    if (result instanceof Promise) return result.catch(refuseWithoutStore).then((refusal) => passage.decided(refusal));
+    if (result !== undefined) passage.inFlight?.noteRefusedAtOnce();
+    return passage.decided(result);
+  } catch (error) {
+    return passage.decided(refuseWithoutStore(error));
+  }
+}
+
+function run(passage: Passage, steps: readonly Step[], from: number): StepResult {
   // Also after each step that took time: nothing is done for a client that has gone meanwhile.
-  if (passage.isClientGone) return CLIENT_GONE;
+  if (passage.inFlight?.isGone === true || passage.view.isClientGone === true) return CLIENT_GONE;
   for (let index = from; index < steps.length; index++) {
     const result = steps[index]?.(passage);
     if (result === undefined) continue;
     if (!(result instanceof Promise)) return result;
-    return result.then((refusal) => refusal ?? admit(passage, steps, index + 1));
+    return result.then((refusal) => refusal ?? run(passage, steps, index + 1));
   }
   return undefined;
+}
+
+function refuseWithoutStore(error: unknown): Refusal {
+  if (error instanceof StoreUnavailableError) return STORE_UNAVAILABLE;
+  throw error;
 }

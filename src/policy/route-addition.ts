@@ -1,8 +1,11 @@
 import { ConfigError } from "../core/errors.js";
+import type { StepResult } from "../core/problem.js";
 import type { RateLimiter } from "../limits/limiter.js";
-import { compileSteps } from "./pipeline.js";
+import { giveBackNamed } from "../limits/step.js";
+import type { Passage } from "./passage.js";
+import { admit, compileSteps } from "./pipeline.js";
+import type { Policy } from "./policy.js";
 import { compileRoute, hasGrants, type RoutePolicy, type RouteSecurity, UNKNOWN_PLACE } from "./route.js";
-import type { SecurityPolicy } from "./security-policy.js";
 
 /**
  * What a route adds for requests that a middleware in front of it has let pass: its own limits, its scopes
@@ -10,24 +13,31 @@ import type { SecurityPolicy } from "./security-policy.js";
  */
 export class RouteAddition {
   /** Names of limits that were counted in front and do not apply here: others of the route take their place. */
-  readonly replacedLimits: ReadonlySet<string> | "all";
-  readonly #security: SecurityPolicy;
+  readonly #replacedLimits: ReadonlySet<string> | "all";
+  readonly #policy: Policy;
   readonly #route: RouteSecurity;
   readonly #own: RoutePolicy;
   readonly #byBase = new Map<RoutePolicy, RoutePolicy>();
   #hasWarned = false;
 
   /** @throws ConfigError when the route asks for something that is not enabled */
-  constructor(security: SecurityPolicy, route: RouteSecurity) {
-    this.#security = security;
+  constructor(policy: Policy, route: RouteSecurity) {
+    this.#policy = policy;
     this.#route = route;
-    this.#own = compileRoute(security, route, UNKNOWN_PLACE);
-    this.replacedLimits =
+    this.#own = compileRoute(policy, route, UNKNOWN_PLACE);
+    this.#replacedLimits =
       route.rateLimit === false ? "all" : new Set((route.rateLimit ?? []).map((limit) => limit.name));
   }
 
+  /** Takes a request that was let pass in front through what the route adds, as {@link admit} does. */
+  admit(passage: Passage): StepResult {
+    passage.route = this.#over(passage.route);
+    if (passage.limits !== undefined) passage.limits = giveBackNamed(passage.limits, this.#replacedLimits);
+    return admit(passage);
+  }
+
   /** The policy from here on, for requests that passed under another. */
-  over(base: RoutePolicy): RoutePolicy {
+  #over(base: RoutePolicy): RoutePolicy {
     const known = this.#byBase.get(base);
     if (known !== undefined) return known;
     this.#warnOfOpening(base);
@@ -61,14 +71,14 @@ export class RouteAddition {
       auth,
       csrf,
       hasLimits: limits.length > 0,
-      steps: compileSteps(this.#security, rules),
+      steps: compileSteps(this.#policy, rules),
     } satisfies RoutePolicy);
   }
 
   #ownLimits(): readonly RateLimiter[] {
     const { rateLimit } = this.#route;
     if (rateLimit === undefined || rateLimit === false) return [];
-    return this.#security.rateLimits
+    return this.#policy.rateLimits
       .forRoute(rateLimit, "behind a middleware")
       .filter(({ config }) => rateLimit.includes(config));
   }
@@ -83,7 +93,7 @@ export class RouteAddition {
     const message =
       `a route says ${field}: false behind a cello() middleware that has checked the request already, so it opens nothing; ` +
       "give the middleware in front the option, or mount it behind this route";
-    this.#security.events.emit("config.warning", { code: "CELLO_ROUTE_OPENS_NOTHING", message });
+    this.#policy.events.emit("config.warning", { code: "CELLO_ROUTE_OPENS_NOTHING", message });
   }
 }
 

@@ -20,7 +20,7 @@ import { type CompiledSecurityHeaders, compileSecurityHeaders } from "../headers
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/config.js";
 import { type PlainRateLimitOptions, type RateLimitConfig, readRateLimits } from "../limits/config.js";
 import { compileSteps, type RouteRules, type Step } from "./pipeline.js";
-import type { SecurityPolicy } from "./security-policy.js";
+import type { Policy } from "./policy.js";
 
 /** What a route may say about its own protection; every field adds to or overrides the app's. */
 export interface RouteSecurityOptions {
@@ -180,21 +180,21 @@ function readSecurityHeaders(fields: Fields, name: string, value: unknown) {
  * @param place where the route stands
  * @throws ConfigError when the route asks for something that is not enabled
  */
-export function compileRoute(security: SecurityPolicy, route: RouteSecurity, place: RoutePlace): RoutePolicy {
+export function compileRoute(policy: Policy, route: RouteSecurity, place: RoutePlace): RoutePolicy {
   const { pattern } = place;
   const name = pattern ?? "without a path";
-  requireEnabled(security, route, name);
-  const limits = route.rateLimit === false ? [] : security.rateLimits.forRoute(route.rateLimit ?? [], name);
-  const headers = compileHeaders(security, route);
-  const cors = compileCors(security, route, limits);
+  requireEnabled(policy, route, name);
+  const limits = route.rateLimit === false ? [] : policy.rateLimits.forRoute(route.rateLimit ?? [], name);
+  const headers = compileHeaders(policy, route);
+  const cors = compileCors(policy, route, limits);
   const contestedFields = new Set([
     ...ADDED_FIELDS,
     ...(cors === undefined ? [] : CORS_FIELDS),
     ...(headers?.names.keys() ?? []),
     ...(headers?.removed ?? []),
   ]);
-  const { auth, excludedPaths } = compileAuthentication(security, route, place);
-  const csrf = route.csrf === false ? "never" : route.csrf === true ? "always" : security.csrfScope;
+  const { auth, excludedPaths } = compileAuthentication(policy, route, place);
+  const csrf = route.csrf === false ? "never" : route.csrf === true ? "always" : policy.csrfScope;
   // Where they are not answered here they may pass without token and quota, if no handler of the application meets
   // them by accident. A route that asks for tokens by itself means it.
   const admitsPreflights = place.isForOptionsOnly && route.auth === undefined && !hasGrants(route);
@@ -210,7 +210,7 @@ export function compileRoute(security: SecurityPolicy, route: RouteSecurity, pla
     auth,
     csrf,
     hasLimits: limits.length > 0,
-    steps: compileSteps(security, { meetsPreflights, cors, limits, auth, excludedPaths, csrf, scopes, roles }),
+    steps: compileSteps(policy, { meetsPreflights, cors, limits, auth, excludedPaths, csrf, scopes, roles }),
   });
 }
 
@@ -228,22 +228,22 @@ export function hasGrants(route: RouteSecurity): boolean {
 
 /** Pages may read what limits tell them: also the older fields, where a limit of the route sends those. */
 function compileCors(
-  security: SecurityPolicy,
+  policy: Policy,
   route: RouteSecurity,
   limits: readonly { readonly config: RateLimitConfig }[],
 ): Cors | undefined {
-  const cors = route.cors === undefined ? security.cors : route.cors && new Cors(route.cors);
+  const cors = route.cors === undefined ? policy.cors : route.cors && new Cors(route.cors);
   if (cors === undefined || cors === false) return undefined;
   const sendsLegacy = limits.some(({ config }) => config.headers === "legacy" || config.headers === "both");
   return sendsLegacy ? cors.withLegacyLimits : cors;
 }
 
 function compileAuthentication(
-  security: SecurityPolicy,
+  policy: Policy,
   route: RouteSecurity,
   { pattern }: RoutePlace,
 ): Pick<RouteRules, "auth" | "excludedPaths"> {
-  const config = security.jwt?.config;
+  const config = policy.jwt?.config;
   if (config === undefined) return { auth: false, excludedPaths: undefined };
   if (route.auth !== undefined) return { auth: route.auth, excludedPaths: undefined };
   // A route that names scopes or roles says more than a list of excluded paths: its token is looked at.
@@ -256,21 +256,21 @@ function compileAuthentication(
   return { auth, excludedPaths: isDecidedByPath ? excludedPaths : undefined };
 }
 
-function compileHeaders(security: SecurityPolicy, route: RouteSecurity): CompiledSecurityHeaders | undefined {
+function compileHeaders(policy: Policy, route: RouteSecurity): CompiledSecurityHeaders | undefined {
   const { securityHeaders } = route;
   if (securityHeaders === false) return undefined;
   if (securityHeaders instanceof SecurityHeadersConfig) return compileSecurityHeaders(securityHeaders);
-  if (securityHeaders === undefined) return security.headers;
-  const base = security.securityHeaders;
+  if (securityHeaders === undefined) return policy.headers;
+  const base = policy.securityHeaders;
   return compileSecurityHeaders(
     base === undefined ? new SecurityHeadersConfig(securityHeaders) : base.extend(securityHeaders),
   );
 }
 
 /** A lock that a route asks for and nobody switched on must not stand open silently. */
-function requireEnabled(security: SecurityPolicy, route: RouteSecurity, name: string): void {
+function requireEnabled(policy: Policy, route: RouteSecurity, name: string): void {
   const needsTokens = route.auth === "required" || hasGrants(route);
-  if (needsTokens && security.jwt === undefined) {
+  if (needsTokens && policy.jwt === undefined) {
     const field = route.scopes.length > 0 ? "scopes" : route.roles.length > 0 ? "roles" : "auth";
     throw new ConfigError({
       code: "CELLO_NOT_ENABLED",

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { CorsBehind } from "../settle.js";
 
 /** Middleware that sets the fields of CORS, and answers OPTIONS or goes on. */
-export type CorsMiddleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => unknown;
+type CorsMiddleware = (request: IncomingMessage, response: ServerResponse, next: () => void) => unknown;
 
 /**
  * The `cors` middleware that the application uses for all paths, when it stands behind ours: it would never
@@ -9,7 +10,7 @@ export type CorsMiddleware = (request: IncomingMessage, response: ServerResponse
  *
  * @returns `undefined` when there is none, and in hosts that are not Express
  */
-export function corsBehind(request: IncomingMessage): CorsMiddleware | undefined {
+export function corsBehind(request: IncomingMessage, response: ServerResponse): CorsBehind | undefined {
   const app = read(request, "app");
   // Express 4 throws where somebody asks for `router`, and Express 5 does not know `_router`.
   const router = read(app, "_router") ?? read(app, "router");
@@ -17,7 +18,13 @@ export function corsBehind(request: IncomingMessage): CorsMiddleware | undefined
   if (!Array.isArray(stack)) return undefined;
   for (const layer of stack) {
     const handle = read(layer, "handle");
-    if (isMiddleware(handle) && handle.name === "corsMiddleware" && isForAllPaths(layer)) return handle;
+    if (isMiddleware(handle) && handle.name === "corsMiddleware" && isForAllPaths(layer)) {
+      return {
+        answer: (next) => handle(request, response, next),
+        // It answers OPTIONS itself. For another method it sets what stands on every answer.
+        setFields: (done) => handle(Object.create(request, { method: { value: "GET" } }), response, done),
+      };
+    }
   }
   return undefined;
 }
@@ -25,21 +32,6 @@ export function corsBehind(request: IncomingMessage): CorsMiddleware | undefined
 /** How Express 5, and how Express 4 writes down that a layer is for every path. */
 function isForAllPaths(layer: unknown): boolean {
   return read(layer, "slash") === true || read(read(layer, "regexp"), "fast_slash") === true;
-}
-
-/**
- * Lets the middleware set its fields on a response, and nothing more.
- *
- * @param done called when the fields are there
- */
-export function setCorsFields(
-  cors: CorsMiddleware,
-  request: IncomingMessage,
-  response: ServerResponse,
-  done: () => void,
-): void {
-  // It answers OPTIONS itself. For another method it sets what stands on every answer.
-  cors(Object.create(request, { method: { value: "GET" } }), response, done);
 }
 
 function isMiddleware(value: unknown): value is CorsMiddleware {

@@ -1,24 +1,24 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { ConfigError } from "../../core/errors.js";
-import type { Refusal, StepResult } from "../../core/problem.js";
+import type { Refusal } from "../../core/problem.js";
 import { strictFunction } from "../../core/strict-calls.js";
-import { SecuredRequest } from "../../policy/passage.js";
+import { Passage } from "../../policy/passage.js";
+import { admit } from "../../policy/pipeline.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../policy/route.js";
 import { anotherPolicy, RouteAddition } from "../../policy/route-addition.js";
 import type { Security } from "../../policy/security.js";
-import { awaitBody } from "../awaited-body.js";
-import { guardResponse, securedRequestOf, writeRefusal } from "../node/head.js";
+import { fieldsOf } from "../fields.js";
+import { guardResponse, passageOf, writeRefusal } from "../node/head.js";
 import { refuseWithoutHead } from "../node/headless.js";
-import { holdUntilSaved } from "../node/hold.js";
 import { hasHead } from "../node/response.js";
 import { NodeRequestView } from "../node/view.js";
-import { leaveWithClient } from "../presence.js";
 import { nextRequestId } from "../request-id.js";
-import { type CorsMiddleware, corsBehind, setCorsFields } from "./cors-behind.js";
+import { admitBesideCors, settle } from "../settle.js";
+import { corsBehind } from "./cors-behind.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
-import { addFields, attach, attachedTo, fieldsOf } from "./request-fields.js";
+import { addFields, attach, attachedTo } from "./request-fields.js";
 
-export type { SecuredRequestFields } from "../../policy/passage.js";
+export type { SecuredRequest as SecuredRequestFields } from "../../policy/request.js";
 export { isSecured, type SecuredIncomingMessage } from "./request-fields.js";
 
 declare global {
@@ -60,100 +60,64 @@ export const cello = strictFunction(
   "cello(security, options)",
   function cello(security: Security, options: RouteSecurityOptions = {}): ConnectMiddleware {
     const route = readMiddlewareSecurity(options, "cello()");
-    const policy = security.compileRoute(route);
-    const addition = new RouteAddition(security, route);
-    const fields = fieldsOf(security, policy);
-    const hasSessions = security.sessions !== undefined;
+    const { policy } = security;
+    const routePolicy = security.compileRoute(route);
+    const addition = new RouteAddition(policy, route);
+    const fields = fieldsOf(policy, routePolicy.hasLimits);
     return (request, response, next) => {
       const isHeadless = !hasHead(response);
-      const passed = isHeadless ? attachedTo(request) : securedRequestOf(response);
+      const passed = isHeadless ? attachedTo(request) : passageOf(response);
       if (passed !== undefined) {
-        if (passed.security !== security) return next(anotherPolicy("cello"));
-        const missing = fields.filter(([name]) => !(name in request));
-        addFields(request, missing);
+        if (passed.policy !== policy) return next(anotherPolicy("cello"));
+        addFields(
+          request,
+          fields.filter((name) => !(name in request)),
+        );
         if (attachedTo(request) === undefined) attach(request, passed);
-        if (isHeadless) {
-          const refuse = (refusal: Refusal) => refuseWithoutHead(response, refusal, passed);
-          return settle(security.admitFurther(passed, addition), refuse, next);
-        }
-        const cors = request.headers.origin === undefined ? undefined : corsBehind(request);
-        const refuse = (refusal: Refusal) =>
-          cors === undefined
-            ? writeRefusal(response, refusal)
-            : setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
-        return settle(security.admitFurther(passed, addition), refuse, next);
+        const cors = isHeadless || request.headers.origin === undefined ? undefined : corsBehind(request, response);
+        const refuse = (refusal: Refusal) => {
+          if (isHeadless) refuseWithoutHead(response, refusal, passed);
+          else if (cors === undefined) writeRefusal(response, refusal);
+          else cors.setFields(() => writeRefusal(response, refusal));
+        };
+        return settle(addition.admit(passed), next, refuse, next);
       }
-      if (hasSessions && "session" in request) return next(sessionTaken());
+      if (policy.sessions !== undefined && "session" in request) return next(sessionTaken());
       addFields(request, fields);
       const target = targetOf(request);
       const shown = target ?? request.url ?? "/";
-      const view = new NodeRequestView(request, request, nextRequestId(), shown, security.clientAddresses);
-      const secured = new SecuredRequest(security, policy, view);
-      secured.isPathKnown = target !== undefined;
-      attach(request, secured);
-      if (isHeadless) return admitWithoutHead(security, secured, response, next);
-      guardResponse(response, secured);
-      leaveWithClient(request, secured);
-      awaitBody(request, secured);
-      holdUntilSaved(response, secured);
-      const cors = policy.cors === undefined && request.headers.origin !== undefined ? corsBehind(request) : undefined;
-      if (cors !== undefined) return admitBesideCors(security, secured, { cors, request, response, next });
-      const result = security.admit(secured);
-      if (result === undefined) next();
-      else settle(result, (refusal) => writeRefusal(response, refusal), next);
+      const view = new NodeRequestView(request, request, nextRequestId(), shown, policy.clientAddresses);
+      const passage = new Passage(policy, routePolicy, view);
+      passage.isPathKnown = target !== undefined;
+      attach(request, passage);
+      if (isHeadless) return admitWithoutHead(passage, response, next);
+      guardResponse(request, response, passage);
+      const asksCors = routePolicy.cors === undefined && request.headers.origin !== undefined;
+      const cors = asksCors ? corsBehind(request, response) : undefined;
+      const refuse = (refusal: Refusal) => writeRefusal(response, refusal);
+      if (cors !== undefined) admitBesideCors(passage, cors, { pass: next, refuse, fail: next });
+      else settle(admit(passage), next, refuse, next);
     };
   },
 );
 
-/** A request whose page hopes for the fields of a middleware that stands behind us. */
-interface CrossOrigin {
-  readonly cors: CorsMiddleware;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly next: (error?: unknown) => void;
-}
-
-/** Has the middleware answer preflights before tokens and limits, and set its fields on refusals. */
-function admitBesideCors(
-  security: Security,
-  secured: SecuredRequest,
-  { cors, request, response, next }: CrossOrigin,
-): void {
-  const refuse = (refusal: Refusal) => setCorsFields(cors, request, response, () => writeRefusal(response, refusal));
-  const admit = () => settle(security.admit(secured), refuse, next);
-  const isPreflight = security.isPreflight(secured);
-  const tooMany = isPreflight ? security.boundPreflight(secured) : undefined;
-  if (tooMany !== undefined) refuse(tooMany);
-  // What it does not answer is a request like others.
-  else if (isPreflight) cors(request, response, admit);
-  else admit();
-}
-
-/** Lets the request go on, or refuses it: now, or when a store has answered. */
-function settle(result: StepResult, refuse: (refusal: Refusal) => void, next: (error?: unknown) => void): void {
-  const act = (refusal: Refusal | undefined) => (refusal === undefined ? next() : refuse(refusal));
-  if (result instanceof Promise) result.then(act, next);
-  else act(result);
-}
-
 /** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
 async function admitWithoutHead(
-  security: Security,
-  secured: SecuredRequest,
+  passage: Passage,
   response: ServerResponse,
   next: (error?: unknown) => void,
 ): Promise<void> {
   let refusal: Refusal | undefined;
   try {
-    refusal = await security.admit(secured);
+    refusal = await admit(passage);
   } catch (error) {
     next(error);
     return;
   } finally {
-    secured.leave(true);
+    passage.inFlight?.leave(true);
   }
   if (refusal === undefined) next();
-  else refuseWithoutHead(response, refusal, secured);
+  else refuseWithoutHead(response, refusal, passage);
 }
 
 export default cello;

@@ -1,4 +1,4 @@
-import type { SecuredRequestFields } from "../../policy/passage.js";
+import type { SecuredRequest } from "../../policy/request.js";
 
 /*
  * Express' request has one type in a program, and packages for sessions declare its `session` as well. Two that do
@@ -19,5 +19,5 @@ type IsThere<Type> = 0 extends 1 & Type ? false : true;
 
 /** What the middleware adds to requests, without `session` where another package declares one. */
 export type RequestFieldsBesideOthers = [IsThere<ExpressSession>, IsThere<CookieSession>] extends [false, false]
-  ? SecuredRequestFields
-  : Omit<SecuredRequestFields, "session">;
+  ? SecuredRequest
+  : Omit<SecuredRequest, "session">;

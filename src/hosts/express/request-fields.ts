@@ -1,16 +1,37 @@
 import type { IncomingMessage } from "node:http";
 import { strictFunction } from "../../core/strict-calls.js";
-import type { SecuredRequest, SecuredRequestFields } from "../../policy/passage.js";
-import type { RoutePolicy } from "../../policy/route.js";
-import type { Security } from "../../policy/security.js";
+import type { Passage } from "../../policy/passage.js";
+import type { SecuredRequest } from "../../policy/request.js";
+import { type FieldName, SECURED_FIELDS } from "../fields.js";
 
-const kSecured = Symbol("cello.express.secured");
+const kPassage = Symbol("cello.express.passage");
 
 /** A request of a Node server with the fields that the middleware adds. */
-export interface SecuredIncomingMessage extends IncomingMessage, SecuredRequestFields {
-  [kSecured]: SecuredRequest | undefined;
+export interface SecuredIncomingMessage extends IncomingMessage, SecuredRequest {
+  [kPassage]: Passage | undefined;
   method: string;
   url: string;
+}
+
+/** Getters, one set for all requests: nothing is opened or made until a handler asks. */
+const DESCRIPTORS = new Map(SECURED_FIELDS.map((name) => [name, descriptorOf(name)]));
+
+function descriptorOf(name: FieldName): PropertyDescriptor {
+  const descriptor: PropertyDescriptor = {
+    configurable: true,
+    enumerable: false,
+    get(this: SecuredIncomingMessage) {
+      return this[kPassage]?.[name];
+    },
+  };
+  if (name === "session") descriptor.set = refuseAssignment;
+  if (name === "cspNonce" || name === "clientIp") {
+    // Others set these too: theirs is seen then, and ours is asked for elsewhere.
+    descriptor.set = function (this: SecuredIncomingMessage, value: unknown) {
+      Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
+    };
+  }
+  return descriptor;
 }
 
 /** Code for other sessions ends one by `request.session = null`: that must not seem done. */
@@ -18,59 +39,17 @@ function refuseAssignment(): never {
   throw new TypeError("request.session cannot be assigned; end the session with request.session.destroy()");
 }
 
-const field = (read: (secured: SecuredRequest) => unknown): PropertyDescriptor => ({
-  configurable: true,
-  enumerable: false,
-  get(this: SecuredIncomingMessage) {
-    const secured = this[kSecured];
-    return secured === undefined ? undefined : read(secured);
-  },
-});
-
-/** For what others set too: theirs is seen then, and ours is asked for elsewhere. */
-const replaceable = (name: string, read: (secured: SecuredRequest) => unknown): PropertyDescriptor => ({
-  ...field(read),
-  set(this: SecuredIncomingMessage, value: unknown) {
-    Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true });
-  },
-});
-
-/** A field of requests by its name. */
-export type RequestField = readonly [name: string, descriptor: PropertyDescriptor];
-
-const TOKEN_FIELDS: readonly RequestField[] = [
-  ["claims", field((secured) => secured.claims)],
-  ["token", field((secured) => secured.token)],
-];
-const SESSION_FIELD: RequestField = ["session", { ...field((secured) => secured.session), set: refuseAssignment }];
-const LIMIT_FIELD: RequestField = ["rateLimit", field((secured) => secured.rateLimit)];
-const COMMON_FIELDS: readonly RequestField[] = [
-  ["cspNonce", replaceable("cspNonce", (secured) => secured.cspNonce)],
-  ["clientIp", replaceable("clientIp", (secured) => secured.clientIp)],
-];
-
-/**
- * The getters for the requests of a policy, one set for all: nothing is opened or made until a handler asks. What
- * is off has none: another package may have a `request.session` of its own.
- */
-export function fieldsOf(security: Security, route: RoutePolicy): readonly RequestField[] {
-  const fields = [...COMMON_FIELDS];
-  if (security.authenticator !== undefined) fields.push(...TOKEN_FIELDS);
-  if (security.sessions !== undefined) fields.push(SESSION_FIELD);
-  if (route.hasLimits) fields.push(LIMIT_FIELD);
-  return Object.freeze(fields);
-}
-
 /** Adds fields to a request; they answer once {@link attach} has been called. */
 export function addFields(
   request: IncomingMessage,
-  fields: readonly RequestField[],
+  names: readonly FieldName[],
 ): asserts request is SecuredIncomingMessage {
   // On the request itself: Express replaces the prototypes of requests, also on the way to a mounted
   // application. One by one is half the time of `Object.defineProperties`.
-  for (let index = 0; index < fields.length; index++) {
-    const entry = fields[index];
-    if (entry !== undefined) Object.defineProperty(request, entry[0], entry[1]);
+  for (let index = 0; index < names.length; index++) {
+    const name = names[index];
+    const descriptor = name && DESCRIPTORS.get(name);
+    if (descriptor) Object.defineProperty(request, name, descriptor);
   }
 }
 
@@ -81,19 +60,17 @@ export function addFields(
 export const isSecured = strictFunction(
   "isSecured(request)",
   function isSecured(request: IncomingMessage): request is SecuredIncomingMessage {
-    return kSecured in request;
+    return kPassage in request;
   },
 );
 
-/** The way through the pipeline that a request is tied to, if it is. */
-export function attachedTo(
-  request: IncomingMessage & { [kSecured]?: SecuredRequest | undefined },
-): SecuredRequest | undefined {
-  return request[kSecured];
+/** The passage that a request is tied to, if it is. */
+export function attachedTo(request: IncomingMessage & { [kPassage]?: Passage | undefined }): Passage | undefined {
+  return request[kPassage];
 }
 
-/** Ties a request to its way through the pipeline. */
-export function attach(request: SecuredIncomingMessage, secured: SecuredRequest): void {
+/** Ties a request to its passage. */
+export function attach(request: SecuredIncomingMessage, passage: Passage): void {
   // Not enumerable: a log of the request's own fields must not lead to its token.
-  Object.defineProperty(request, kSecured, { value: secured });
+  Object.defineProperty(request, kPassage, { value: passage });
 }

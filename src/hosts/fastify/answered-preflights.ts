@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import type { Security } from "../../policy/security.js";
 import { asItIs, secure } from "./install.js";
-import { kSecured } from "./types.js";
+import { kPassage } from "./types.js";
 
 /**
  * Guards what the plugin answered before our hook, because it was registered before: such answers carry the
@@ -9,9 +9,10 @@ import { kSecured } from "./types.js";
  */
 export function meetAnsweredPreflights(fastify: FastifyInstance, security: Security): void {
   fastify.addHook("onSend", (request, reply, payload, done) => {
-    if (request[kSecured] !== undefined) return done(null, payload);
-    const secured = secure(security, security.defaultRoute, request, reply);
-    const refusal = security.isPreflight(secured) ? security.boundPreflight(secured) : undefined;
+    if (request[kPassage] !== undefined) return done(null, payload);
+    const passage = secure(security, security.defaultRoute, request, reply);
+    const { preflights } = security.policy;
+    const refusal = preflights.includes(passage.view) ? passage.decided(preflights.refuse(passage.view)) : undefined;
     if (refusal === undefined) return done(null, payload);
     const { status, headers, body } = refusal;
     reply.code(status).serializer(asItIs);

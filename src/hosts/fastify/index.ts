@@ -3,12 +3,13 @@ import fp from "fastify-plugin";
 import { ConfigError } from "../../core/errors.js";
 import { read, required } from "../../core/options.js";
 import type { Security } from "../../policy/security.js";
+import { fieldsOf } from "../fields.js";
 import { meetAnsweredPreflights } from "./answered-preflights.js";
 import { CORS_PLUGIN } from "./cors-plugin.js";
 import { isLevelled } from "./event-log.js";
 import { installSecurity } from "./install.js";
 import { reportUnlogged } from "./problems.js";
-import { addRequestFields, SESSION_FIELDS, TOKEN_FIELDS } from "./request-fields.js";
+import { addRequestFields } from "./request-fields.js";
 import "./types.js";
 
 /** Options of the {@link cello} plugin. */
@@ -54,8 +55,7 @@ export const cello = fp(
     }
     installSecurity(fastify, () => security);
     if (!isLevelled(fastify.log)) fastify.addHook("onError", reportUnlogged);
-    if (security.authenticator !== undefined) addRequestFields(fastify, TOKEN_FIELDS);
-    if (security.sessions !== undefined) addRequestFields(fastify, SESSION_FIELDS);
+    addRequestFields(fastify, fieldsOf(security.policy, true));
     if (hasCors) meetAnsweredPreflights(fastify, security);
   },
   { name: "cello", fastify: "5.x" },

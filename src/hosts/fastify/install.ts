@@ -1,17 +1,15 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from "fastify";
 import { type Refusal, refusal } from "../../core/problem.js";
-import { SecuredRequest } from "../../policy/passage.js";
+import { Passage } from "../../policy/passage.js";
+import { admit } from "../../policy/pipeline.js";
 import { type RoutePlace, type RoutePolicy, readRouteSecurity } from "../../policy/route.js";
 import type { Security } from "../../policy/security.js";
-import { awaitBody } from "../awaited-body.js";
 import { guardResponse, writeRefusal } from "../node/head.js";
-import { holdUntilSaved } from "../node/hold.js";
 import { NodeRequestView } from "../node/view.js";
-import { leaveWithClient } from "../presence.js";
+import { admitBesideCors, settle } from "../settle.js";
 import { type AskCors, CorsPluginHooks, setCorsFields } from "./cors-plugin.js";
 import { logSecurityEvents } from "./event-log.js";
-import { addRequestFields } from "./request-fields.js";
-import { kRoute, kSecured, type RegisteredRoute } from "./types.js";
+import { kPassage, kRoute, type RegisteredRoute } from "./types.js";
 
 const CLOSING: Refusal = refusal({ type: "about:blank", title: "Service Unavailable", status: 503 });
 
@@ -45,8 +43,7 @@ export function installSecurity(
   const corsHooks = new CorsPluginHooks(fastify);
   let askCorsOfUnknownPath: AskCors | undefined;
 
-  fastify.decorateRequest(kSecured, undefined);
-  addRequestFields(fastify, ["cspNonce", "clientIp", "rateLimit"]);
+  fastify.decorateRequest(kPassage, undefined);
   fastify.addHook("onRoute", function (options) {
     const route = registerRoute(options, this);
     // A mistake is an error of the line that makes it; what later hooks make of the route is read when all is loaded.
@@ -79,17 +76,20 @@ export function installSecurity(
   fastify.addHook("onRequest", (request, reply, done) => {
     const security = installed ?? compile();
     const route = request.routeOptions.config[kRoute];
-    const policy = route === undefined ? (unknownPath ?? security.defaultRoute) : compilePolicy(security, route);
-    const secured = secure(security, policy, request, reply);
+    const policy =
+      route === undefined ? (unknownPath ?? security.defaultRoute) : (route.policy ?? compilePolicy(security, route));
+    const passage = secure(security, policy, request, reply);
+    const refused = isClosing ? passage.decided(CLOSING) : lacksHost(request) ? passage.decided(NO_HOST) : undefined;
     const askCors = route === undefined ? askCorsOfUnknownPath : route.askCors;
-    const refused = isClosing ? secured.decided(CLOSING) : lacksHost(request) ? secured.decided(NO_HOST) : undefined;
-    if (askCors !== undefined && secured.route.cors === undefined && request.headers.origin !== undefined) {
-      return admitBesideCors(security, secured, { askCors, request, reply, done }, refused);
+    if (askCors !== undefined && passage.route.cors === undefined && request.headers.origin !== undefined) {
+      const cors = {
+        answer: (next: () => void) => askCors(request, reply, next),
+        setFields: (next: () => void) => setCorsFields(askCors, request, reply, next),
+      };
+      const refuseByReply = (refusal: Refusal) => refuse(reply, refusal);
+      return admitBesideCors(passage, cors, { pass: done, refuse: refuseByReply, fail: done }, refused);
     }
-    const result = refused ?? security.admit(secured);
-    if (result === undefined) return done();
-    if (!(result instanceof Promise)) return answer(reply, result);
-    result.then((settled) => (settled === undefined ? done() : answer(reply, settled)), done);
+    settle(refused ?? admit(passage), done, (refusal) => answer(reply, refusal), done);
   });
 }
 
@@ -124,57 +124,19 @@ function addPreflightRoute(fastify: FastifyInstance, options: RouteOptions & { r
   });
 }
 
-/** A request whose page hopes for the fields of a plugin that stands behind us. */
-interface CrossOrigin {
-  readonly askCors: AskCors;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
-  readonly done: (error?: Error) => void;
-}
-
-/** Has the plugin answer preflights before tokens and limits, and set its fields on refusals. */
-function admitBesideCors(
-  security: Security,
-  secured: SecuredRequest,
-  { askCors, request, reply, done }: CrossOrigin,
-  refused: Refusal | undefined,
-): void {
-  const answer = (refusal: Refusal) => setCorsFields(askCors, request, reply, () => refuse(reply, refusal));
-  const admit = () => {
-    const result = security.admit(secured);
-    if (result === undefined) return done();
-    if (!(result instanceof Promise)) return answer(result);
-    result.then((settled) => (settled === undefined ? done() : answer(settled)), done);
-  };
-  const isPreflight = security.isPreflight(secured);
-  const denied = refused ?? (isPreflight ? security.boundPreflight(secured) : undefined);
-  if (denied !== undefined) answer(denied);
-  // What the plugin does not answer is a request like others.
-  else if (isPreflight) askCors(request, reply, admit);
-  else admit();
-}
-
 /** A request of HTTP/1.1 must name its host (RFC 9112 section 3.2); of 1.0 it need not, and 2 has another field. */
 function lacksHost({ raw }: FastifyRequest): boolean {
   return raw.headers.host === undefined && raw.httpVersion === "1.1";
 }
 
 /** Ties a Fastify request, its response and the policy together. */
-export function secure(
-  security: Security,
-  policy: RoutePolicy,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): SecuredRequest {
+export function secure(security: Security, policy: RoutePolicy, request: FastifyRequest, reply: FastifyReply): Passage {
   const { raw } = request;
-  const view = new NodeRequestView(raw, request, request.id, raw.url ?? "/", security.clientAddresses);
-  const secured = new SecuredRequest(security, policy, view);
-  request[kSecured] = secured;
-  guardResponse(reply.raw, secured);
-  leaveWithClient(raw, secured);
-  awaitBody(raw, secured);
-  holdUntilSaved(reply.raw, secured);
-  return secured;
+  const view = new NodeRequestView(raw, request, request.id, raw.url ?? "/", security.policy.clientAddresses);
+  const passage = new Passage(security.policy, policy, view);
+  request[kPassage] = passage;
+  guardResponse(raw, reply.raw, passage);
+  return passage;
 }
 
 /** Answers with a prepared refusal, through Fastify, so that its hooks and logs see it. */

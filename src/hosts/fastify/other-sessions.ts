@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import type { SecuredRequestFields } from "../../policy/passage.js";
+import type { SecuredRequest } from "../../policy/request.js";
 
 /*
  * Fastify's request has one type in a program, and plugins for sessions declare its `session` as well. Two that
@@ -16,5 +16,5 @@ type HasSecureSession = "encodeSecureSession" extends keyof FastifyInstance ? tr
 
 /** What the plugin adds to requests, without `session` where another plugin declares one. */
 export type RequestFieldsBesideOthers = [IsThere<OtherSession>, HasSecureSession] extends [false, false]
-  ? SecuredRequestFields
-  : Omit<SecuredRequestFields, "session">;
+  ? SecuredRequest
+  : Omit<SecuredRequest, "session">;

@@ -5,8 +5,10 @@ import fp from "fastify-plugin";
 import { StoreUnavailableError } from "../../core/errors.js";
 import { PROBLEM_CONTENT_TYPE, type Refusal, refusal, STORE_UNAVAILABLE } from "../../core/problem.js";
 import { securityLinesWithoutRequest } from "../../policy/head.js";
+import { admit } from "../../policy/pipeline.js";
 import type { Security } from "../../policy/security.js";
 import { reportError } from "../report-error.js";
+import { settle } from "../settle.js";
 import { asItIs, refuse, secure } from "./install.js";
 
 /** Options of {@link problemHandlers}. */
@@ -99,17 +101,13 @@ export function answerUnroutable(
   reply: FastifyReply,
   answerOf: ((error: FastifyError, request: FastifyRequest, reply: FastifyReply) => void) | undefined,
 ): void {
-  const secured = secure(security, security.defaultRoute, request, reply);
-  const answer = () =>
-    answerOf === undefined ? sendProblem(reply, error.statusCode ?? 400) : answerOf(error, request, reply);
-  const result = security.admit(secured);
-  if (result === undefined) answer();
-  else if (!(result instanceof Promise)) refuse(reply, result);
-  else
-    result.then(
-      (settled) => (settled === undefined ? answer() : refuse(reply, settled)),
-      () => sendProblem(reply, 500),
-    );
+  const passage = secure(security, security.defaultRoute, request, reply);
+  settle(
+    admit(passage),
+    () => (answerOf === undefined ? sendProblem(reply, error.statusCode ?? 400) : answerOf(error, request, reply)),
+    (refusal) => refuse(reply, refusal),
+    () => sendProblem(reply, 500),
+  );
 }
 
 /**
@@ -119,7 +117,7 @@ export function answerUnroutable(
 export function answerExpectation(security: Security, response: ServerResponse): void {
   const { origin } = response.req.headers;
   const { status, headers, body } = EXPECTATION_FAILED;
-  response.writeHead(status, [...headers, ...securityLinesWithoutRequest(security, origin)]);
+  response.writeHead(status, [...headers, ...securityLinesWithoutRequest(security.policy, origin)]);
   response.end(body);
 }
 
@@ -140,7 +138,7 @@ export function answerParserError(security: Security, error: Error & { code?: st
     const body = JSON.stringify({ type: "about:blank", title: STATUS_CODES[status], status });
     const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, "Connection: close"];
     lines.push(`Content-Type: ${PROBLEM_CONTENT_TYPE}`, `Content-Length: ${body.length}`);
-    const fields = securityLinesWithoutRequest(security);
+    const fields = securityLinesWithoutRequest(security.policy);
     for (let index = 0; index < fields.length; index += 2) lines.push(`${fields[index]}: ${fields[index + 1]}`);
     socket.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
   }

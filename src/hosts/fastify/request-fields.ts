@@ -1,39 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ConfigError } from "../../core/errors.js";
-import type { SecuredRequest, SecuredRequestFields } from "../../policy/passage.js";
-import { kSecured } from "./types.js";
-
-type FieldName = keyof SecuredRequestFields;
-
-/** Getters on the prototype of requests: they cost nothing until a handler asks. */
-const GETTERS: Readonly<Record<FieldName, (this: FastifyRequest) => unknown>> = {
-  claims(this: FastifyRequest) {
-    return this[kSecured]?.claims;
-  },
-  token(this: FastifyRequest) {
-    return this[kSecured]?.token;
-  },
-  session(this: FastifyRequest) {
-    return securedOf(this).session;
-  },
-  cspNonce(this: FastifyRequest) {
-    return securedOf(this).cspNonce;
-  },
-  clientIp(this: FastifyRequest) {
-    return this[kSecured]?.clientIp ?? this.ip;
-  },
-  rateLimit(this: FastifyRequest) {
-    return this[kSecured]?.rateLimit;
-  },
-};
-
-/** The fields of tokens, which requests have when tokens are enabled. */
-export const TOKEN_FIELDS: readonly FieldName[] = ["claims", "token"];
-/** The field of sessions. */
-export const SESSION_FIELDS: readonly FieldName[] = ["session"];
+import type { FieldName } from "../fields.js";
+import { kPassage } from "./types.js";
 
 /**
- * Adds fields to all requests. What is off gets none: another plugin may have a `request.session` of its own.
+ * Adds fields to all requests, as getters on their prototype: they cost nothing until a handler asks. What is off
+ * gets none: another plugin may have a `request.session` of its own.
  *
  * @throws ConfigError when another plugin has a field of that name; when one comes later and wants it, Fastify
  *   does not get ready, with the same error
@@ -41,7 +13,7 @@ export const SESSION_FIELDS: readonly FieldName[] = ["session"];
 export function addRequestFields(fastify: FastifyInstance, names: readonly FieldName[]): void {
   for (const name of names) {
     if (fastify.hasRequestDecorator(name)) throw fieldTaken(name);
-    fastify.decorateRequest(name, { getter: GETTERS[name] });
+    fastify.decorateRequest(name, { getter: getterOf(name) });
   }
   const { decorateRequest } = fastify;
   let conflict: ConfigError | undefined;
@@ -58,6 +30,17 @@ export function addRequestFields(fastify: FastifyInstance, names: readonly Field
   Object.assign(fastify, { decorateRequest: guarding });
 }
 
+function getterOf(name: FieldName) {
+  return function (this: FastifyRequest): unknown {
+    const passage = this[kPassage];
+    if (passage !== undefined) return passage[name];
+    // A hook that was added before ours.
+    if (name === "clientIp") return this.ip;
+    if (name !== "session" && name !== "cspNonce") return undefined;
+    throw new Error("this request has not reached the security layer yet");
+  };
+}
+
 function fieldTaken(name: FieldName): ConfigError {
   return new ConfigError({
     code: "CELLO_CONFLICT",
@@ -65,10 +48,4 @@ function fieldTaken(name: FieldName): ConfigError {
     problem: `two plugins want request.${name}: this one and another, such as @fastify/session`,
     mend: "register one of them; without a session in its policy, this one leaves request.session alone",
   });
-}
-
-function securedOf(request: FastifyRequest): SecuredRequest {
-  const secured = request[kSecured];
-  if (secured === undefined) throw new Error("this request has not reached the security layer yet");
-  return secured;
 }

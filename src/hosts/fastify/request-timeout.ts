@@ -40,7 +40,7 @@ function isTimed(server: object): server is TimedServer {
 /** A stream that has its answer goes on: it is no request in progress any more. */
 function endLateStream(stream: ServerHttp2Stream, security: Security): void {
   if (stream.destroyed || stream.headersSent || hasEnded(stream)) return;
-  const fields = securityLinesWithoutRequest(security);
+  const fields = securityLinesWithoutRequest(security.policy);
   const headers: Record<string, string> = { "content-type": PROBLEM_CONTENT_TYPE };
   for (let index = 0; index < fields.length; index += 2) {
     headers[String(fields[index]).toLowerCase()] = String(fields[index + 1]);

@@ -11,7 +11,7 @@ import type {
   RouteGenericInterface,
   RouteOptions,
 } from "fastify";
-import type { SecuredRequest } from "../../policy/passage.js";
+import type { Passage } from "../../policy/passage.js";
 import type { RoutePolicy, RouteSecurityOptions } from "../../policy/route.js";
 import type { AskCors } from "./cors-plugin.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
@@ -32,12 +32,12 @@ export interface RegisteredRoute {
   askCors: AskCors | undefined;
 }
 
-/** Where a Fastify request keeps its {@link SecuredRequest}. */
-export const kSecured = Symbol.for("cello.fastify.secured");
+/** Where a Fastify request keeps its {@link Passage}. */
+export const kPassage = Symbol.for("cello.fastify.secured");
 
 declare module "fastify" {
   interface FastifyRequest extends RequestFieldsBesideOthers {
-    [kSecured]: SecuredRequest | undefined;
+    [kPassage]: Passage | undefined;
   }
 
   interface FastifyContextConfig {

@@ -1,13 +1,13 @@
-import type { Presence, SecuredRequest } from "../../policy/passage.js";
-import { awaitBody } from "../awaited-body.js";
-import { leaveWithClient, type NodeRequest } from "../presence.js";
+import type { ClientWatch, InFlight } from "../../overload/in-flight.js";
+import { watchClient } from "../client-watch.js";
+import type { NodeRequest } from "../node-request.js";
 
 /** Makes a request leave when its signal says that the client has gone. */
-class AbortWatch implements Presence {
+class AbortWatch implements ClientWatch {
   readonly #signal: AbortSignal;
-  readonly #request: SecuredRequest;
+  readonly #request: InFlight;
 
-  constructor(signal: AbortSignal, request: SecuredRequest) {
+  constructor(signal: AbortSignal, request: InFlight) {
     this.#signal = signal;
     this.#request = request;
     signal.addEventListener("abort", this, { once: true });
@@ -28,18 +28,16 @@ class AbortWatch implements Presence {
  * Makes a request of the Fetch standard leave when its client goes away: as the Node server underneath
  * tells, where there is one, else as the request's `signal` does.
  */
-export function leaveWithFetchClient(raw: Request, incoming: NodeRequest | undefined, request: SecuredRequest): void {
-  if (!request.isPresent) return;
+export function watchFetchClient(raw: Request, incoming: NodeRequest | undefined, request: InFlight): void {
   if (incoming !== undefined) {
-    leaveWithClient(incoming, request);
-    awaitBody(incoming, request);
+    watchClient(incoming, request);
     return;
   }
   // Not every runtime has one.
   const signal: AbortSignal | undefined = raw.signal;
   if (signal === undefined) return;
   if (signal.aborted) request.leaveUnanswered();
-  else request.presence = new AbortWatch(signal, request);
+  else request.watch = new AbortWatch(signal, request);
 }
 
 /** The request of the Node server underneath, as Hono's hands it over: in `incoming` of an argument behind the request. */

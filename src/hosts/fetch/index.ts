@@ -1,12 +1,14 @@
 import { StoreUnavailableError } from "../../core/errors.js";
 import { strictFunction } from "../../core/strict-calls.js";
-import { HandlerFields, SecuredRequest, type SecuredRequestFields } from "../../policy/passage.js";
+import type { Passage } from "../../policy/passage.js";
+import { admit } from "../../policy/pipeline.js";
+import type { SecuredRequest } from "../../policy/request.js";
 import { type RouteSecurityOptions, readMiddlewareSecurity } from "../../policy/route.js";
 import type { Security } from "../../policy/security.js";
-import { incomingOf, leaveWithFetchClient } from "./client-presence.js";
+import { SECURED_FIELDS } from "../fields.js";
 import { peerAddressOf } from "./peer-address.js";
-import { completeResponse, errorResponse, refusalResponse } from "./response.js";
-import { FetchRequestView } from "./view.js";
+import { errorResponse, refusalResponse } from "./response.js";
+import { beginPassage, run } from "./run.js";
 
 /** Options of {@link secure}: a route's security options, and what the runtime does not tell. */
 export interface SecureOptions<HostArguments extends readonly unknown[]> extends RouteSecurityOptions {
@@ -19,7 +21,7 @@ export interface SecureOptions<HostArguments extends readonly unknown[]> extends
 /** A handler behind the security layer; the second argument carries claims, session and the rest. */
 export type SecuredFetchHandler<HostArguments extends readonly unknown[]> = (
   request: Request,
-  secured: SecuredRequestFields,
+  secured: SecuredRequest,
   ...host: HostArguments
 ) => Response | Promise<Response>;
 
@@ -40,36 +42,53 @@ export const secure = strictFunction("secure(security, handler, options)", funct
   request: Request,
   ...host: HostArguments
 ) => Promise<Response> {
-  const policy = security.compileRoute(readMiddlewareSecurity(options, "secure()", ["onError", "peerAddress"]));
+  const route = security.compileRoute(readMiddlewareSecurity(options, "secure()", ["onError", "peerAddress"]));
   const { onError = errorResponse } = options;
   const { peerAddress = (request: Request, ...host: HostArguments) => peerAddressOf(request, host) } = options;
   return async (request, ...host) => {
-    const incoming = incomingOf(host);
-    const askPeer = () => peerAddress(request, ...host);
-    const view = new FetchRequestView(request, askPeer, security.clientAddresses, incoming);
-    const secured = new SecuredRequest(security, policy, view);
-    leaveWithFetchClient(request, incoming, secured);
+    const passage = beginPassage(security.policy, route, request, host, () => peerAddress(request, ...host));
     const answer = async (): Promise<Response> => {
-      const denied = await security.admit(secured);
+      const denied = await admit(passage);
       return denied === undefined
-        ? requireResponse(await handler(request, new HandlerFields(secured), ...host))
+        ? requireResponse(await handler(request, HandlerFields.of(passage), ...host))
         : refusalResponse(denied);
     };
-    try {
-      const response = await answer()
+    return run(passage, () =>
+      answer()
         .catch(async (error: unknown) =>
           error instanceof StoreUnavailableError
             ? errorResponse(error)
             : requireResponse(await onError(error, request)),
         )
         // What answers errors can fail as well.
-        .catch(errorResponse);
-      return await completeResponse(response, secured);
-    } finally {
-      secured.leave(false);
-    }
+        .catch(errorResponse),
+    );
   };
 });
+
+/** What a handler is given beside the request, which has no room for more fields: those, and nothing of what the layer does. */
+class HandlerFields {
+  readonly #passage: Passage;
+
+  constructor(passage: Passage) {
+    this.#passage = passage;
+  }
+
+  static {
+    for (const name of SECURED_FIELDS) {
+      const get = function (this: HandlerFields): unknown {
+        return this.#passage[name];
+      };
+      Object.defineProperty(HandlerFields.prototype, name, { configurable: true, get });
+    }
+  }
+
+  static of(passage: Passage): SecuredRequest {
+    const fields: object = new HandlerFields(passage);
+    // Its getters are those of the list above: TypeScript does not see what `defineProperty` adds.
+    return fields as SecuredRequest;
+  }
+}
 
 /** A handler in JavaScript can answer with anything, and a network error (status 0) is no answer either. */
 function requireResponse(answer: Response | undefined): Response {

@@ -1,14 +1,14 @@
 import { StoreUnavailableError } from "../../core/errors.js";
 import { type Refusal, SERVER_ERROR, STORE_UNAVAILABLE } from "../../core/problem.js";
 import {
-  addToVary,
   cookieBeside,
   isCorsField,
   isPolicyWithNonce,
+  joinVary,
+  linesBeside,
   NOT_MODIFIED,
-  securityLines,
 } from "../../policy/head.js";
-import type { SecuredRequest } from "../../policy/passage.js";
+import type { Passage } from "../../policy/passage.js";
 import { reportError } from "../report-error.js";
 
 /**
@@ -16,24 +16,24 @@ import { reportError } from "../report-error.js";
  * are added to cookies. A session that cannot be saved turns the answer into a refusal: the client
  * must not be told of a login that was not stored. Never rejects: what fails is an answer too.
  */
-export async function completeResponse(response: Response, request: SecuredRequest): Promise<Response> {
+export async function completeResponse(response: Response, passage: Passage): Promise<Response> {
   let cookie: string | undefined;
   try {
-    cookie = await request.commitSession();
+    cookie = await passage.commitSession();
   } catch (error) {
-    return withLines(besideCorsFields(errorResponse(error), response), request, undefined);
+    return withLines(besideCorsFields(errorResponse(error), response), passage, undefined);
   }
   // An upgrade to another protocol (101): no other response can be made of it, and no browser reads its headers.
   if (response.status < 200) return response;
   try {
     return withLines(
       response,
-      request,
-      cookieBeside(response.headers.get("cache-control") ?? undefined, request, cookie),
+      passage,
+      cookieBeside(response.headers.get("cache-control") ?? undefined, passage, cookie),
     );
   } catch (error) {
     // A body that is being read already, for one: no response can be made of it.
-    return withLines(errorResponse(error), request, undefined);
+    return withLines(errorResponse(error), passage, undefined);
   }
 }
 
@@ -60,23 +60,17 @@ function besideCorsFields(refused: Response, answer: Response): Response {
   return refused;
 }
 
-function withLines(response: Response, request: SecuredRequest, cookie: string | undefined): Response {
-  request.leave(true);
+function withLines(response: Response, passage: Passage, cookie: string | undefined): Response {
+  passage.inFlight?.leave(true);
   // A copy: the headers of a redirect or of a fetched response cannot be changed.
   const headers = new Headers(response.headers);
-  for (const name of request.route.headers?.removed ?? []) headers.delete(name);
+  for (const name of passage.route.headers?.removed ?? []) headers.delete(name);
   if (response.status === NOT_MODIFIED) {
     for (const [name, value] of response.headers) if (isPolicyWithNonce(name, value)) headers.delete(name);
   }
-  const lines = securityLines(response.status, request, cookie);
-  const hasOwnCors = headers.has("access-control-allow-origin");
-  for (let index = 0; index < lines.length; index += 2) {
-    const name = lines[index] ?? "";
-    const value = lines[index + 1] ?? "";
-    if (name === "Set-Cookie") headers.append(name, value);
-    else if (name === "Vary") headers.set(name, addToVary([headers.get(name) ?? ""], value));
-    else if (hasOwnCors && isCorsField(name.toLowerCase())) continue;
-    else if (!headers.has(name)) headers.set(name, value);
-  }
+  const { lines, cookies, vary } = linesBeside((name) => headers.has(name), response.status, passage, cookie);
+  for (let index = 0; index < lines.length; index += 2) headers.set(lines[index] ?? "", lines[index + 1] ?? "");
+  for (const value of cookies) headers.append("Set-Cookie", value);
+  if (vary.length > 0) headers.set("Vary", joinVary([headers.get("vary") ?? "", ...vary]));
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }

@@ -1,6 +1,6 @@
 import type { ClientAddressResolver } from "../../client/client-address.js";
 import type { HostRequest, RequestView } from "../../core/request-view.js";
-import { isClientGone, type NodeRequest } from "../presence.js";
+import { isClientGone, type NodeRequest } from "../node-request.js";
 import { nextRequestId } from "../request-id.js";
 import { requireAddress } from "./peer-address.js";
 

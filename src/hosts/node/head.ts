@@ -7,47 +7,40 @@ import {
 } from "node:http";
 import type { Refusal } from "../../core/problem.js";
 import {
-  addToVary,
   appendChangingLines,
   cookieBeside,
-  isCorsField,
   isPolicyWithNonce,
+  joinVary,
+  linesBeside,
   NOT_MODIFIED,
-  securityLines,
 } from "../../policy/head.js";
-import type { SecuredRequest } from "../../policy/passage.js";
-import { canPrepare, isNodesWriteHead, prepareLines, proveLines, withoutPreparedLines } from "./prepared-lines.js";
-import { isHttp2 } from "./response.js";
-
-const kSecured = Symbol("cello.secured");
-const kWriteHead = Symbol("cello.writeHead");
-const kCookie = Symbol("cello.cookie");
+import type { Passage } from "../../policy/passage.js";
+import { watchClient } from "../client-watch.js";
+import type { NodeRequest } from "../node-request.js";
+import { holdUntilSaved } from "./hold.js";
+import { plainWriteHead, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
+import { forgetReason, type GuardedResponse, isHttp2, kCookie, kPassage, kWriteHead } from "./response.js";
 
 /** What `writeHead` takes: an object, or a flat list of names and values. */
 type GivenHeaders = OutgoingHttpHeaders | readonly OutgoingHttpHeader[];
 
-/** A response whose head the security layer completes. */
-export interface GuardedResponse extends ServerResponse {
-  [kSecured]?: SecuredRequest;
-  [kWriteHead]?: ServerResponse["writeHead"];
-  [kCookie]?: string | undefined;
-  /** The old name of `writeHead`, which Node's own classes still have. */
-  writeHeader?: (this: GuardedResponse, ...head: readonly unknown[]) => unknown;
-}
-
 /**
- * Makes a response write the security headers with its head, whoever writes the head and whenever.
+ * Ties a request, its response and its passage together: the response writes the security headers with its head,
+ * whoever writes the head and whenever, and the passage ends with it, or with the connection.
  *
  * `writeHead` is the one door that every response goes through, so nothing that a framework or a
  * handler does leaves without them. One function serves all responses; none is made per request.
  */
-export function guardResponse(response: GuardedResponse, request: SecuredRequest): void {
-  response[kSecured] = request;
+export function guardResponse(raw: NodeRequest, response: GuardedResponse, passage: Passage): void {
+  response[kPassage] = passage;
   response[kWriteHead] = response.writeHead;
   response.writeHead = writeSecuredHead;
   // Node's own goes past every `writeHead` that was put in its place.
   if (response.writeHeader !== undefined) response.writeHeader = writeHeadByItsOldName;
-  endWithUpgrade(response);
+  const request: ServerResponse["req"] | undefined = response.req;
+  if (request !== undefined && "upgrade" in request && request.upgrade === true) endWithUpgrade(response);
+  if (passage.inFlight !== undefined) watchClient(raw, passage.inFlight);
+  if (passage.policy.sessions?.canFail === true) holdUntilSaved(response, passage);
 }
 
 /**
@@ -55,9 +48,7 @@ export function guardResponse(response: GuardedResponse, request: SecuredRequest
  * of taking it over ends it: the client would keep it otherwise, and a server that closes would wait for that.
  */
 function endWithUpgrade(response: GuardedResponse): void {
-  const { req } = response;
-  if (req === undefined || !("upgrade" in req) || req.upgrade !== true) return;
-  const { socket } = req;
+  const { socket } = response.req;
   response.shouldKeepAlive = false;
   response.once("finish", () => socket.end(() => socket.destroy()));
 }
@@ -65,24 +56,15 @@ function endWithUpgrade(response: GuardedResponse): void {
 /** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */
 export function writeRefusal(response: ServerResponse, { status, headers, body }: Refusal): void {
   if (response.headersSent) return;
-  response.writeHead(status, [...headers]);
+  // Ours makes a list of its own. What others have put before it may want to change the one that it is given.
+  const isOurs = response.writeHead === writeSecuredHead;
+  response.writeHead(status, isOurs ? (headers as string[]) : [...headers]);
   response.end(body);
 }
 
-/** The request that a guarded response answers. */
-export function securedRequestOf(response: GuardedResponse): SecuredRequest | undefined {
-  return response[kSecured];
-}
-
-/** Keeps the session cookie of an asynchronous save until the head is written. */
-export function setSessionCookie(response: GuardedResponse, cookie: string | undefined): void {
-  response[kCookie] = cookie;
-}
-
-/** Drops the reason phrase of a head that was not sent, so that the next one gets that of its own status. */
-export function forgetReason(response: GuardedResponse): void {
-  // HTTP/2 has no reason phrases, and Node warns who sets one.
-  if (!response.headersSent && !isHttp2(response)) response.statusMessage = "";
+/** The passage of the request that a guarded response answers. */
+export function passageOf(response: GuardedResponse): Passage | undefined {
+  return response[kPassage];
 }
 
 function writeSecuredHead<Response extends GuardedResponse>(
@@ -91,17 +73,26 @@ function writeSecuredHead<Response extends GuardedResponse>(
   reasonOrHeaders?: string | GivenHeaders,
   headers?: GivenHeaders,
 ): Response {
-  const request = this[kSecured];
+  const passage = this[kPassage];
   const writeHead = this[kWriteHead];
-  if (request === undefined || writeHead === undefined) throw new Error("this response is not guarded");
+  if (passage === undefined || writeHead === undefined) throw new Error("this response is not guarded");
   const hasReason = typeof reasonOrHeaders === "string";
-  const reason = hasReason ? reasonOrHeaders : undefined;
-  const head = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
-  if (isHttp2(this)) requireWritable(head);
+  const given = flatten(hasReason ? headers : (reasonOrHeaders ?? headers));
+  const isPlain = writeHead === plainWriteHead;
+  if (!isPlain && isHttp2(this)) requireWritable(given);
   // A second head is an error of the caller; Node says so. A status may be text, which Node reads as a number.
-  const completed = this.headersSent ? head : complete(this, Number(status), head, request);
+  const isFirst = !this.headersSent;
+  const head = isFirst ? complete(this, Number(status), given, passage) : given;
   try {
-    passOn(this, writeHead, status, reason, completed);
+    // Node's own takes the list. Whoever else stands there (a middleware that watches heads, an adapter of a
+    // cloud function, a test double, another runtime) may take a list for something else, or look at what is
+    // set: the fields are set one by one for those, which is what all of them know.
+    const takesList = isPlain || !isFirst;
+    if (!takesList) setFields(this, head);
+    if (hasReason)
+      Reflect.apply(writeHead, this, takesList ? [status, reasonOrHeaders, head] : [status, reasonOrHeaders]);
+    else if (takesList) writeHead.call(this, status, head);
+    else writeHead.call(this, status);
   } catch (error) {
     // Node refuses a head for a character in it, and has taken over its reason phrase by then.
     forgetReason(this);
@@ -114,31 +105,6 @@ function writeSecuredHead<Response extends GuardedResponse>(
 function writeHeadByItsOldName(this: GuardedResponse, ...head: readonly unknown[]): GuardedResponse {
   Reflect.apply(this.writeHead, this, head);
   return this;
-}
-
-/**
- * Hands the completed head on to the `writeHead` that was there before.
- *
- * Node's own takes the list. Whoever else stands there (a middleware that watches heads, an adapter of a
- * cloud function, a test double, another runtime) may take a list for something else, or look at what is
- * set: the fields are set one by one for those, which is what all of them know.
- */
-function passOn(
-  response: GuardedResponse,
-  writeHead: ServerResponse["writeHead"],
-  status: number,
-  reason: string | undefined,
-  head: OutgoingHttpHeader[],
-): void {
-  let fields: OutgoingHttpHeader[] | undefined = head;
-  if (!isNodesWriteHead(writeHead) && !response.headersSent) {
-    setFields(response, head);
-    fields = undefined;
-  }
-  if (reason !== undefined)
-    Reflect.apply(writeHead, response, fields === undefined ? [status, reason] : [status, reason, fields]);
-  else if (fields === undefined) writeHead.call(response, status);
-  else writeHead.call(response, status, fields);
 }
 
 function setFields(response: ServerResponse, head: readonly OutgoingHttpHeader[]): void {
@@ -172,29 +138,25 @@ function complete(
   response: GuardedResponse,
   status: number,
   given: OutgoingHttpHeader[],
-  request: SecuredRequest,
+  passage: Passage,
 ): OutgoingHttpHeader[] {
   const head = status === NOT_MODIFIED ? withoutNonces(response, given) : given;
-  const cookie = sessionCookie(response, head, request);
-  request.leave(true);
-  if (response.getHeaderNames().length > 0) return besideSetHeaders(response, status, head, request, cookie);
-  const { contestedFields, contestedBesideCookie, headerText } = request.route;
-  const setsCacheControl = cookie !== undefined || request.usesSession;
-  if (isContested(head, setsCacheControl ? contestedBesideCookie : contestedFields)) {
-    return merged(head, securityLines(status, request, cookie), request.route.headers?.removed ?? []);
+  const cookie = passage.policy.sessions === undefined ? undefined : sessionCookie(response, head, passage);
+  passage.inFlight?.leave(true);
+  const { contestedFields, contestedBesideCookie, headerText, headers } = passage.route;
+  const setsCacheControl = cookie !== undefined || passage.usesSession;
+  if (
+    response.getHeaderNames().length > 0 ||
+    isContested(head, setsCacheControl ? contestedBesideCookie : contestedFields)
+  ) {
+    return besideOwnFields(response, status, head, passage, cookie);
   }
   // The usual case: one list, nothing to compare, and what is the same every time is text already.
-  if (canPrepare(response, response[kWriteHead])) {
-    prepareLines(response, headerText);
-    appendChangingLines(head, status, request, cookie);
-  } else {
-    proveLines(response, response[kWriteHead]);
-    // In the same order: the heads of one process are alike from the first on.
-    const lines: OutgoingHttpHeader[] = [...(request.route.headers?.lines ?? []), ...head];
-    appendChangingLines(lines, status, request, cookie);
-    return lines;
-  }
-  return head;
+  const isPrepared = prepareLines(response, response[kWriteHead], headerText);
+  // In the same order: the heads of one process are alike from the first on.
+  const lines = isPrepared ? head : [...(headers?.lines ?? []), ...head];
+  appendChangingLines(lines, status, passage, cookie);
+  return lines;
 }
 
 /** The head of a 304 without policies that hold a nonce, those that were set before included. */
@@ -220,17 +182,15 @@ function isContested(head: readonly OutgoingHttpHeader[], fields: ReadonlySet<st
 function sessionCookie(
   response: GuardedResponse,
   head: readonly OutgoingHttpHeader[],
-  request: SecuredRequest,
+  passage: Passage,
 ): string | undefined {
-  const { sessions } = request.security;
-  if (sessions === undefined) return undefined;
-  if (!sessions.canFail) {
-    const cookie = request.commitSession();
+  if (passage.policy.sessions?.canFail === false) {
+    const cookie = passage.commitSession();
     // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
     if (typeof cookie === "string") response[kCookie] = cookie;
   }
   const cookie = response[kCookie];
-  return cookie === undefined ? undefined : cookieBeside(cacheControlOf(response, head), request, cookie);
+  return cookie === undefined ? undefined : cookieBeside(cacheControlOf(response, head), passage, cookie);
 }
 
 /** The handler's own `Cache-Control`. */
@@ -244,26 +204,34 @@ function cacheControlOf(response: GuardedResponse, head: readonly OutgoingHttpHe
 /** A flat copy of the headers that were given to `writeHead`. */
 function flatten(given: GivenHeaders | undefined): OutgoingHttpHeader[] {
   if (given === undefined) return [];
-  // Pairs in lists of their own, or one flat list, in which a value can be a list too.
-  if (isList(given)) return Array.isArray(given[0]) ? given.flat() : [...given];
+  if (Array.isArray(given)) {
+    // `isArray` does not know lists that are read-only.
+    const list = given as readonly OutgoingHttpHeader[];
+    // Pairs in lists of their own, or one flat list, in which a value can be a list too.
+    return Array.isArray(list[0]) ? list.flat() : [...list];
+  }
+  const fields = given as OutgoingHttpHeaders;
   const flat: OutgoingHttpHeader[] = [];
-  for (const name in given) {
-    const value = given[name];
-    if (value !== undefined && Object.hasOwn(given, name)) flat.push(name, value);
+  for (const name in fields) {
+    const value = fields[name];
+    if (value !== undefined && Object.hasOwn(fields, name)) flat.push(name, value);
   }
   return flat;
 }
 
-function isList(given: GivenHeaders): given is readonly OutgoingHttpHeader[] {
-  return Array.isArray(given);
-}
-
-/** Own fields win over our lines, except that cookies are added to cookies and `Vary` to `Vary`. */
-function merged(
+/**
+ * The head where the handler has set fields that we may add too, with it or before with `setHeader`, as Express does.
+ * Node merges the two: ours must not replace what was set before, and what is given with the head does.
+ */
+function besideOwnFields(
+  response: GuardedResponse,
+  status: number,
   own: readonly OutgoingHttpHeader[],
-  lines: readonly string[],
-  removed: readonly string[],
+  passage: Passage,
+  cookie: string | undefined,
 ): OutgoingHttpHeader[] {
+  const removed = passage.route.headers?.removed ?? [];
+  for (const name of removed) response.removeHeader(name);
   const head: OutgoingHttpHeader[] = [];
   const cookies: string[] = [];
   const vary: string[] = [];
@@ -278,51 +246,18 @@ function merged(
     else head.push(name, value);
     names.add(lower);
   }
-  for (let index = 0; index < lines.length; index += 2) {
-    const name = lines[index] ?? "";
-    const value = lines[index + 1] ?? "";
-    const lower = name.toLowerCase();
-    if (lower === "set-cookie") cookies.push(value);
-    else if (lower === "vary") vary.push(value);
-    else if (names.has("access-control-allow-origin") && isCorsField(lower)) continue;
-    else if (!names.has(lower)) head.push(name, value);
+  const ours = linesBeside((name) => names.has(name) || response.hasHeader(name), status, passage, cookie);
+  head.push(...ours.lines);
+  if (ours.vary.length > 0 && !names.has("vary")) vary.push(...toList(response.getHeader("vary") ?? []));
+  vary.push(...ours.vary);
+  if (vary.length > 0) head.push("Vary", joinVary(vary));
+  cookies.push(...ours.cookies);
+  // One list value: HTTP/2 replaces a field that is set twice. Of a head that was refused, cookies may be set already.
+  const before = response.getHeader("set-cookie");
+  if (cookies.length > 0) {
+    head.push("Set-Cookie", before === undefined ? cookies : [...new Set([...toList(before), ...cookies])]);
   }
-  if (vary.length > 0) head.push("Vary", addToVary(vary, ""));
-  // One list value: HTTP/2 replaces a field that is set twice.
-  if (cookies.length > 0) head.push("Set-Cookie", cookies);
   return head;
-}
-
-/** When fields were set before with `setHeader`, as Express does: Node merges, so ours must not replace those. */
-function besideSetHeaders(
-  response: GuardedResponse,
-  status: number,
-  own: readonly OutgoingHttpHeader[],
-  request: SecuredRequest,
-  cookie: string | undefined,
-): OutgoingHttpHeader[] {
-  const removed = request.route.headers?.removed ?? [];
-  for (const name of removed) response.removeHeader(name);
-  const head = merged(own, securityLines(status, request, cookie), removed);
-  const ownNames = new Set<string>();
-  for (let index = 0; index < own.length; index += 2) ownNames.add(String(own[index]).toLowerCase());
-  const hasOwnCors = response.hasHeader("access-control-allow-origin");
-  const result: OutgoingHttpHeader[] = [];
-  for (let index = 0; index < head.length; index += 2) {
-    const name = String(head[index]);
-    const value = head[index + 1] ?? "";
-    const before = response.getHeader(name);
-    const lower = name.toLowerCase();
-    if (before === undefined) {
-      if (ownNames.has(lower) || !hasOwnCors || !isCorsField(lower)) result.push(name, value);
-    }
-    // A set: the fields of a head that was refused may be set already.
-    else if (lower === "set-cookie") result.push(name, [...new Set([...toList(before), ...toList(value)])]);
-    // What is given with the head replaces what was set before, with Node as well.
-    else if (lower === "vary" && !ownNames.has(lower)) result.push(name, addToVary(toList(before), String(value)));
-    else if (ownNames.has(lower)) result.push(name, value);
-  }
-  return result;
 }
 
 function toList(value: OutgoingHttpHeader): string[] {

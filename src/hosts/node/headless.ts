@@ -2,24 +2,24 @@ import { type ServerResponse, STATUS_CODES } from "node:http";
 import { Duplex } from "node:stream";
 import type { Refusal } from "../../core/problem.js";
 import { securityLines } from "../../policy/head.js";
-import type { SecuredRequest } from "../../policy/passage.js";
+import type { Passage } from "../../policy/passage.js";
 
 /**
  * Answers with a refusal on an object that stands in for a response and has no head of its own: what
  * socket.io gives to middleware for the handshake of a WebSocket. The connection is asked for it, so
  * that the client learns its status, and the stand-in is only told that it is over.
  */
-export function refuseWithoutHead(response: ServerResponse, refusal: Refusal, request: SecuredRequest): void {
+export function refuseWithoutHead(response: ServerResponse, refusal: Refusal, passage: Passage): void {
   const socket: unknown = response.socket;
   if (socket instanceof Duplex) {
     // Not `response.end`: that of socket.io destroys the connection, with the answer still on the way.
-    if (socket.writable) socket.end(textOf(refusal, request), "latin1", () => socket.destroy());
+    if (socket.writable) socket.end(textOf(refusal, passage), "latin1", () => socket.destroy());
     else socket.destroy();
     return;
   }
   response.statusCode = refusal.status;
   if (typeof response.setHeader === "function") {
-    const fields = [...refusal.headers, ...securityLines(refusal.status, request, undefined)];
+    const fields = [...refusal.headers, ...securityLines(refusal.status, passage, undefined)];
     for (let index = 0; index < fields.length; index += 2) {
       response.setHeader(fields[index] ?? "", fields[index + 1] ?? "");
     }
@@ -27,8 +27,8 @@ export function refuseWithoutHead(response: ServerResponse, refusal: Refusal, re
   if (typeof response.end === "function") response.end(refusal.body);
 }
 
-function textOf({ status, headers, body }: Refusal, request: SecuredRequest): string {
-  const fields = ["Connection", "close", ...headers, ...securityLines(status, request, undefined)];
+function textOf({ status, headers, body }: Refusal, passage: Passage): string {
+  const fields = ["Connection", "close", ...headers, ...securityLines(status, passage, undefined)];
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Error"}\r\n`;
   for (let index = 0; index < fields.length; index += 2) head += `${fields[index]}: ${fields[index + 1]}\r\n`;
   return `${head}\r\n${body}`;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { addToVary, isCorsField } from "../../policy/head.js";
+import { isCorsField, joinVary } from "../../policy/head.js";
 
 /** A call on the response that waits, of which only heads matter here. */
 interface WaitingCall {
@@ -22,7 +22,7 @@ export function corsFieldsOf(response: ServerResponse, calls: readonly WaitingCa
   };
   for (const name of response.getHeaderNames()) keep(name, response.getHeader(name));
   for (const head of calls[0]?.args ?? []) keepAll(head, keep);
-  return vary.length === 0 ? fields : [...fields, "Vary", addToVary(vary, "")];
+  return vary.length === 0 ? fields : [...fields, "Vary", joinVary(vary)];
 }
 
 /** What is given to `writeHead`: an object, or a flat list of names and values. */

@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { StoreUnavailableError } from "../../core/errors.js";
 import { type Refusal, SERVER_ERROR, STORE_UNAVAILABLE } from "../../core/problem.js";
-import type { SecuredRequest } from "../../policy/passage.js";
-import { forgetReason, type GuardedResponse, setSessionCookie } from "./head.js";
+import type { Passage } from "../../policy/passage.js";
 import { corsFieldsOf } from "./held-cors-fields.js";
 import { type Committed, lookCommitted } from "./held-look.js";
+import { forgetReason, type GuardedResponse, kCookie } from "./response.js";
 
 const kHold = Symbol("cello.hold");
 
@@ -46,7 +46,7 @@ class Hold implements Committed {
   readonly flushHeaders: Method | undefined;
 
   constructor(
-    readonly request: SecuredRequest,
+    readonly passage: Passage,
     response: ServerResponse,
   ) {
     this.writeHead = response.writeHead;
@@ -61,8 +61,7 @@ class Hold implements Committed {
 }
 
 /**
- * Holds a response back until its session is saved, for sessions in a store that can fail or take
- * time. Does nothing for others.
+ * Holds a response back until its session is saved, for sessions in a store that can fail or take time.
  *
  * A client that has the answer may send its next request at once, to any machine: what it was told
  * is saved must be saved by then. Whatever the handler does with the response meanwhile (`writeHead`,
@@ -72,10 +71,8 @@ class Hold implements Committed {
  * The functions are put in once and look at a state. They are never taken out again: middleware that
  * comes later wraps them, and would lose its place.
  */
-export function holdUntilSaved(response: HeldResponse, request: SecuredRequest): void {
-  const { sessions } = request.security;
-  if (sessions === undefined || !sessions.canFail) return;
-  const hold = new Hold(request, response);
+export function holdUntilSaved(response: HeldResponse, passage: Passage): void {
+  const hold = new Hold(passage, response);
   response[kHold] = hold;
   // The casts of a method with overloads: the arguments go on as they came.
   Object.assign(response, { writeHead: heldWriteHead, write: heldWrite, end: heldEnd });
@@ -157,9 +154,9 @@ function mustHold(response: HeldResponse, hold: Hold): boolean {
   // Before the session is asked: its own doings must not start a second saving.
   hold.state = "open";
   try {
-    const saved = hold.request.commitSession();
+    const saved = hold.passage.commitSession();
     if (!(saved instanceof Promise)) {
-      setSessionCookie(response, saved);
+      response[kCookie] = saved;
       return false;
     }
     hold.state = "holding";
@@ -179,7 +176,7 @@ function mustHold(response: HeldResponse, hold: Hold): boolean {
 
 function replay(response: HeldResponse, hold: Hold, cookie: string | undefined): void {
   hold.state = "open";
-  setSessionCookie(response, cookie);
+  response[kCookie] = cookie;
   // As it was when the body began: what the handler changed afterwards came too late.
   if (hold.statusCode !== undefined) response.statusCode = hold.statusCode;
   let hasRoom = true;

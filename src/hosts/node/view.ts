@@ -1,7 +1,7 @@
 import { TLSSocket } from "node:tls";
 import type { ClientAddressResolver } from "../../client/client-address.js";
 import type { HostRequest, RequestView } from "../../core/request-view.js";
-import { isClientGone, type NodeRequest } from "../presence.js";
+import { isClientGone, type NodeRequest } from "../node-request.js";
 
 /** A request of a Node server, as the pipeline sees it. */
 export class NodeRequestView implements RequestView {

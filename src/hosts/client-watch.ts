@@ -1,10 +1,8 @@
-import type { IncomingMessage } from "node:http";
-import type { Http2ServerRequest, ServerHttp2Stream } from "node:http2";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import type { Presence, SecuredRequest } from "../policy/passage.js";
-
-/** A request of Node's HTTP/1 or HTTP/2 server. */
-export type NodeRequest = IncomingMessage | Http2ServerRequest;
+import type { ClientWatch, InFlight } from "../overload/in-flight.js";
+import { awaitBody } from "./awaited-body.js";
+import { isClientGone, isHttp2, type NodeRequest } from "./node-request.js";
 
 const kUnanswered = Symbol("cello.unanswered");
 
@@ -15,22 +13,22 @@ interface WatchedSocket extends Socket {
 
 /** A stream that knows its request. */
 interface WatchedStream extends ServerHttp2Stream {
-  [kUnanswered]?: SecuredRequest;
+  [kUnanswered]?: InFlight;
 }
 
 /** The requests of a connection that are not answered yet: one, unless the client sends ahead of the answers. */
-class Unanswered implements Presence {
-  #one: SecuredRequest | undefined = undefined;
-  readonly #others = new Set<SecuredRequest>();
+class Unanswered implements ClientWatch {
+  #one: InFlight | undefined = undefined;
+  readonly #others = new Set<InFlight>();
 
-  add(request: SecuredRequest): void {
-    request.presence = this;
+  add(request: InFlight): void {
+    request.watch = this;
     // A set that is filled and emptied for every request would be most of the cost of watching.
     if (this.#one === undefined) this.#one = request;
     else this.#others.add(request);
   }
 
-  forget(request: SecuredRequest): void {
+  forget(request: InFlight): void {
     if (this.#one === request) this.#one = undefined;
     else this.#others.delete(request);
   }
@@ -41,36 +39,24 @@ class Unanswered implements Presence {
   }
 }
 
-/** Whether a request came over HTTP/2, where each has a stream of its own. */
-export function isHttp2(raw: NodeRequest): raw is Http2ServerRequest {
-  return raw.httpVersionMajor >= 2 && "stream" in raw;
-}
-
-/** Whether the client of a request has closed its connection, or its stream. */
-export function isClientGone(raw: NodeRequest): boolean {
-  if (isHttp2(raw)) return raw.stream.closed || raw.stream.destroyed;
-  // Requests that a test injects may have no socket, or an object that only looks like one.
-  return raw.socket?.destroyed === true;
-}
-
 /**
- * Makes a request leave when its client goes away. What it left would count as in progress for ever
+ * Makes a request leave when its client goes away, and wait while its body is on the way. What it left would count as in progress for ever
  * otherwise. A client that has gone already leaves at once: Node hands over what it has read of a
  * connection even when that is destroyed by then.
  *
  * One listener for a connection and not one for a response: of pipelined requests only the first
  * response is told that the connection has closed.
  */
-export function leaveWithClient(raw: NodeRequest, request: SecuredRequest): void {
-  if (!request.isPresent) return;
+export function watchClient(raw: NodeRequest, request: InFlight): void {
   if (isClientGone(raw)) request.leaveUnanswered();
   else if (isHttp2(raw)) watchStream(raw.stream, request);
   else watchSocket(raw.socket, request);
   // Whoever takes the connection over for another protocol writes to the socket, and keeps it for hours.
   if ("upgrade" in raw && raw.upgrade === true) request.leavesWhenDecided = true;
+  awaitBody(raw, request);
 }
 
-function watchSocket(socket: WatchedSocket | undefined, request: SecuredRequest): void {
+function watchSocket(socket: WatchedSocket | undefined, request: InFlight): void {
   if (typeof socket?.once !== "function") return;
   let unanswered = socket[kUnanswered];
   if (unanswered === undefined) {
@@ -81,7 +67,7 @@ function watchSocket(socket: WatchedSocket | undefined, request: SecuredRequest)
   unanswered.add(request);
 }
 
-function watchStream(stream: WatchedStream, request: SecuredRequest): void {
+function watchStream(stream: WatchedStream, request: InFlight): void {
   stream[kUnanswered] = request;
   stream.once("close", leaveStream);
 }

@@ -18,10 +18,10 @@ import type { Step } from "./pipeline.js";
  *
  * @param cors answers them; `undefined`: somebody else in the host does
  */
-export function meetPreflight(bound: PreflightBound, cors: Cors | undefined): Step {
+export function meetPreflight(preflights: Preflights, cors: Cors | undefined): Step {
   return (passage) => {
     if (!isPreflight(passage.view)) return undefined;
-    const refusal = bound.refuse(passage.view);
+    const refusal = preflights.refuse(passage.view);
     if (refusal !== undefined || cors !== undefined) return refusal ?? cors?.preflight(passage.view);
     passage.isPreflight = true;
     return undefined;
@@ -37,7 +37,7 @@ const MOST_CLIENTS = 100_000;
  *
  * In this process's memory, also where limits are shared: it protects the process, and no store is asked.
  */
-export class PreflightBound {
+export class Preflights {
   readonly #limit: KeyedLimit;
   readonly #keys: ClientKeys;
   readonly #events: EventHub;
@@ -58,6 +58,11 @@ export class PreflightBound {
       requestsInForce: perMinute,
     } as const;
     this.#limit = createKeyedLimit(policy, parts.clock);
+  }
+
+  /** Whether a browser asks with this request what it may send. */
+  includes(view: RequestView): boolean {
+    return isPreflight(view);
   }
 
   /** Counts a preflight; the refusal when its client has sent too many. */
