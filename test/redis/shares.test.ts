@@ -2,7 +2,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { built } from "../built.js";
 import { freePort, type RedisServer, startRedis } from "./server.js";
 import type { ShareOrder } from "./share-process.js";
 
@@ -12,7 +13,13 @@ const file = fileURLToPath(new URL("share-process.ts", import.meta.url));
 let redis: RedisServer | undefined;
 let fleet: readonly ChildProcess[] = [];
 
-afterEach(async () => {
+beforeAll(async () => {
+  const program = await built(file);
+  fleet = Array.from({ length: PROCESSES }, () => fork(program, { execArgv: [] }));
+  await Promise.all(fleet.map((child) => Promise.race([once(child, "message"), once(child, "exit").then(endedEarly)])));
+}, 60_000);
+
+afterAll(async () => {
   for (const child of fleet) child.kill("SIGKILL");
   await redis?.stop();
 });
@@ -32,11 +39,6 @@ function endedEarly(): never {
 
 const tellAll = (order: ShareOrder) => Promise.all(fleet.map((child) => tell(child, order)));
 
-async function startFleet(url: string, ...options: string[]): Promise<void> {
-  fleet = Array.from({ length: PROCESSES }, () => fork(file, [url, ...options], { execArgv: ["--import", "tsx"] }));
-  await Promise.all(fleet.map((child) => Promise.race([once(child, "message"), once(child, "exit").then(endedEarly)])));
-}
-
 /** What all processes together grant when each is asked for more than the quota. */
 async function granted(requests: number, key: string): Promise<number> {
   const answers = await tellAll({ kind: "ask", requests, key, times: requests + 2 });
@@ -48,12 +50,12 @@ const counts = async () => (await tellAll({ kind: "fleet" })).map((one) => Objec
 describe(`${PROCESSES} processes of a fleet`, () => {
   it("together grant the quota and no more while Redis is gone, also a quota smaller than the fleet", async () => {
     redis = await startRedis();
-    await startFleet(redis.url);
+    await tellAll({ kind: "open", url: redis.url });
     await vi.waitFor(
       async () => expect((await counts()).map(({ processes }) => processes)).toEqual(Array(PROCESSES).fill(PROCESSES)),
       {
         timeout: 30_000,
-        interval: 100,
+        interval: 20,
       },
     );
     expect(new Set((await counts()).map(({ rank }) => rank)).size).toBe(PROCESSES);
@@ -79,7 +81,7 @@ describe(`${PROCESSES} processes of a fleet`, () => {
   }, 300_000);
 
   it("grant no more than the quota when they start while Redis is gone, and are told how many they are", async () => {
-    await startFleet(`redis://127.0.0.1:${await freePort()}`, String(PROCESSES));
+    await tellAll({ kind: "open", url: `redis://127.0.0.1:${await freePort()}`, processes: PROCESSES });
     for (const { processes } of await counts()) expect(processes).toBe(PROCESSES);
     for (const key of ["a", "b", "c"]) {
       // Two each: nobody knows who may grant the four that are left over.
