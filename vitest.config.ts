@@ -38,6 +38,8 @@ export default defineConfig({
     environment: "node",
     testTimeout: 20_000,
     globalSetup: "test/shared/setup.ts",
+    // Tests of one file that say they are concurrent spend their time waiting.
+    maxConcurrency: 12,
     projects: [
       lane("unit", 1, {
         include: ["src/**/*.test.ts"],

@@ -1,19 +1,20 @@
 import { createServer, type RequestListener, type Server } from "node:http";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
 import type { OpenLoopPlan } from "./load-plan.js";
 import { runOpenLoop } from "./open-loop.mjs";
 
-let server: Server | undefined;
+const servers: Server[] = [];
 
-afterEach(() => {
-  server?.closeAllConnections();
-  server?.close();
-  server = undefined;
+afterAll(() => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 function serve(listener: RequestListener): Promise<number> {
   const created = createServer(listener);
-  server = created;
+  servers.push(created);
   return new Promise((resolve) => {
     created.listen(0, "127.0.0.1", () => {
       const address = created.address();
@@ -36,7 +37,8 @@ function plan(port: number, changes: Partial<OpenLoopPlan> = {}): OpenLoopPlan {
   };
 }
 
-describe("runOpenLoop", () => {
+// Each has a server of its own, and offers little.
+describe.concurrent("runOpenLoop", () => {
   it("leaves out of the counts what ends after the measured time, but not out of the slices", async () => {
     const port = await serve((_request, response) => void setTimeout(() => response.end("ok"), 600));
     const { counts, slices } = await runOpenLoop(plan(port, { measureToSeconds: 0.5 }));
@@ -71,11 +73,12 @@ describe("runOpenLoop", () => {
   });
 
   it("offers the same however the server answers, and calls slow answers late", async () => {
-    const quick = await runOpenLoop(plan(await serve((_request, response) => void response.end("ok"))));
-    server?.close();
-    const slow = await runOpenLoop(
-      plan(await serve((_request, response) => void setTimeout(() => response.end("ok"), 300)), { goodWithinMs: 250 }),
-    );
+    const quickPort = await serve((_request, response) => void response.end("ok"));
+    const slowPort = await serve((_request, response) => void setTimeout(() => response.end("ok"), 300));
+    const [quick, slow] = await Promise.all([
+      runOpenLoop(plan(quickPort)),
+      runOpenLoop(plan(slowPort, { goodWithinMs: 250 })),
+    ]);
     expect(slow.counts.offered).toBe(quick.counts.offered);
     expect(slow.counts).toMatchObject({ good: 0, late: slow.counts.offered });
     expect(slow.latencyMs?.p50).toBeGreaterThanOrEqual(250);
@@ -91,7 +94,6 @@ describe("runOpenLoop", () => {
   it("counts requests that find no connection, or a broken one, as failed", async () => {
     const few = await runOpenLoop(plan(await serve(() => {}), { giveUpMs: 400, maxConnections: 5 }));
     expect(few.counts.failed).toBe(few.counts.offered);
-    server?.close();
     const broken = await runOpenLoop(plan(await serve((request) => void request.socket.destroy())));
     expect(broken.counts.failed).toBe(broken.counts.offered);
   });
@@ -103,7 +105,9 @@ describe("runOpenLoop", () => {
     expect(counts.good + counts.failed).toBe(counts.offered);
     expect(counts.good).toBeGreaterThan(50);
   });
+});
 
+describe("runOpenLoop, over time", () => {
   it("keeps groups and their clients apart, and counts what ends in the measured time", async () => {
     const seen = new Set<string>();
     const port = await serve((request, response) => {

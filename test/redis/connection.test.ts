@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { inspect } from "node:util";
 import { Redis } from "ioredis";
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { RedisConnection, RedisDeadlineError, RedisUnavailableError } from "../../src/redis/connection.js";
 import { Fleet } from "../../src/redis/fleet.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
@@ -16,6 +16,7 @@ import {
   startRedis,
   startSentinel,
 } from "./server.js";
+import { TurnClock } from "./turns.js";
 
 expectSurvival();
 
@@ -26,10 +27,11 @@ const opened: { close(): unknown }[] = [];
 beforeAll(async () => {
   redis = await startRedis();
 });
-afterEach(async () => {
-  for (const one of opened.splice(0).reverse()) await one.close();
+afterAll(async () => {
+  turns.stop();
+  for (const one of opened.reverse()) await one.close();
+  await redis.stop();
 });
-afterAll(() => redis.stop());
 
 function connect(options: RedisStoreOptions): RedisConnection {
   const connection = new RedisConnection(readRedisOptions(options));
@@ -45,13 +47,23 @@ async function throughProxy(): Promise<{ connection: RedisConnection; proxy: Cut
   return { connection, proxy };
 }
 
+const turns = new TurnClock();
+
+/** Milliseconds in which this process came to its turns. */
 async function timeOf(action: Promise<unknown>): Promise<number> {
-  const start = performance.now();
+  const start = turns.nowMs();
   await action.catch(() => {});
-  return performance.now() - start;
+  return turns.nowMs() - start;
 }
 
-describe("a connection", () => {
+/** Whether all of these fail before a timer or Redis can have a part in it. */
+async function failAtOnce(actions: readonly Promise<unknown>[]): Promise<boolean> {
+  const outcomes = Promise.allSettled(actions).then((all) => all.every(({ status }) => status === "rejected"));
+  const turn = new Promise((resolve) => setImmediate(resolve));
+  return Promise.race([outcomes, turn.then(() => false)]);
+}
+
+describe.concurrent("a connection", () => {
   it("answers the first command, sent before it is connected", async () => {
     expect(await connect({ url: redis.url, deadline: 1000 }).run(ECHO, [], ["first"])).toBe("first");
   });
@@ -81,15 +93,15 @@ describe("a connection", () => {
     const { connection, proxy } = await throughProxy();
     proxy.cut();
     await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(RedisDeadlineError);
-    const times = await Promise.all(Array.from({ length: 20 }, () => timeOf(connection.run(ECHO, [], ["x"]))));
-    expect(Math.max(...times)).toBeLessThan(30);
+    expect(await failAtOnce(Array.from({ length: 20 }, () => connection.run(ECHO, [], ["x"])))).toBe(true);
     await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow("did not answer within 50 ms");
   });
 
   it("says why there is no connection, and waits no longer than a deadline for the first", async () => {
     const port = await freePort();
     const connection = connect({ url: `redis://127.0.0.1:${port}` });
-    expect(await timeOf(connection.run(ECHO, [], ["x"]))).toBeLessThan(200);
+    // The deadline is 50 ms, connecting would go on for ever; the rest is for a machine that is busy.
+    expect(await timeOf(connection.run(ECHO, [], ["x"]))).toBeLessThan(1000);
     await wait(100);
     await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(`ECONNREFUSED 127.0.0.1:${port}`);
     expect(await connection.open(50)).toBe(false);
@@ -130,7 +142,7 @@ describe("a connection", () => {
     await connection.close();
     await connection.close();
     await expect(connection.run(ECHO, [], ["x"])).rejects.toThrow(RedisUnavailableError);
-    expect(await timeOf(connection.run(ECHO, [], ["x"]))).toBeLessThan(20);
+    expect(await failAtOnce([connection.run(ECHO, [], ["x"])])).toBe(true);
   });
 
   it("uses a client of the application, connects a lazy one, and leaves it open", async () => {
@@ -144,7 +156,7 @@ describe("a connection", () => {
   });
 });
 
-it("has a client of the application connect again after a silent cut", async () => {
+it.concurrent("has a client of the application connect again after a silent cut", async () => {
   const proxy = await cutableProxy(redis.port);
   opened.push(proxy);
   const client = new Redis(`redis://127.0.0.1:${proxy.port}`, {
@@ -165,7 +177,7 @@ it("has a client of the application connect again after a silent cut", async () 
   await vi.waitFor(() => connection.run(ECHO, [], ["after"]), { timeout: 8000, interval: 20 });
 });
 
-it("finds the primary that Sentinels watch", async () => {
+it.concurrent("finds the primary that Sentinels watch", async () => {
   const sentinel = await startSentinel(redis.port);
   opened.push({ close: () => sentinel.stop() });
   const sentinels = [{ host: "127.0.0.1", port: sentinel.port }];
@@ -174,7 +186,7 @@ it("finds the primary that Sentinels watch", async () => {
   expect(await connection.run(ECHO, [], ["x"])).toBe("x");
 });
 
-describe("a fleet", () => {
+describe.concurrent("a fleet", () => {
   it("counts the processes that give signs of life, and notices who signs off", async () => {
     let nowMs = 0;
     const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
@@ -243,7 +255,7 @@ describe("a fleet", () => {
   });
 });
 
-describe("a Cluster", () => {
+describe.concurrent("a Cluster", () => {
   it("runs scripts, also when a node dies", async () => {
     const cluster = await startCluster();
     opened.push(cluster.nodes[0] === undefined ? { close() {} } : { close: () => cluster.stop() });
@@ -257,6 +269,6 @@ describe("a Cluster", () => {
 
     await cluster.nodes[2]?.kill("SIGKILL");
     const times = await Promise.all(keys.map((key) => timeOf(connection.run(SET, [key], [1]))));
-    expect(Math.max(...times)).toBeLessThan(250);
+    expect(Math.max(...times)).toBeLessThan(1000);
   });
 });

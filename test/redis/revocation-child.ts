@@ -8,7 +8,7 @@ import { RedisStore } from "../../src/redis/redis-store.js";
 
 const [url = "", secret = ""] = process.argv.slice(2);
 const app = new App();
-app.enableJwt({ secret, store: new RedisStore({ url }) });
+app.enableJwt({ secret, store: new RedisStore({ url, deadline: 400 }) });
 app.get("/me", (request) => request.claims.sub);
 const address = await app.listen({ port: 0 });
 console.log(JSON.stringify({ address }));

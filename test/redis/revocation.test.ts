@@ -1,55 +1,81 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { App, StoreUnavailableError } from "cello";
 import { RedisStore } from "cello/redis";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
 import { RedisRevocations, type RedisRevocationsOptions } from "../../src/redis/revocations.js";
+import { built } from "../built.js";
 import { cutableProxy, type RedisServer, startCluster, startRedis } from "./server.js";
+import { until as untilWithin } from "./turns.js";
 
+const childFile = fileURLToPath(new URL("revocation-child.ts", import.meta.url));
 const secret = "a secret of more than thirty-two bytes, for tests";
 /** What "effective on every machine within a second" means. */
 const SECOND = 1000;
+/** Eight times the default: on a machine that runs other tests too, a healthy Redis may need longer than 50 ms. */
+const deadline = 400;
 
 let redis: RedisServer;
-const cleanUps: (() => unknown)[] = [];
+let program: string;
 beforeAll(async () => {
-  redis = await startRedis();
-});
+  [redis, program] = await Promise.all([startRedis(), built(childFile)]);
+}, 60_000);
 afterAll(() => redis.stop());
-beforeEach(() => redis.command("FLUSHALL"));
-afterEach(async () => {
-  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
-});
 
-/** A list on a connection of its own, as another process would have it. */
-async function machine(options: RedisStoreOptions = { url: redis.url }, more: RedisRevocationsOptions = {}) {
-  const connection = new RedisConnection(readRedisOptions(options));
-  const list = new RedisRevocations(connection, more);
-  cleanUps.push(() => connection.close());
-  cleanUps.push(() => list.close());
-  await list.open();
-  return list;
-}
+/** What one test has to itself. All begin together, since they spend their time waiting, and share one Redis. */
+class Own {
+  /** Before the names of this test's keys. */
+  readonly prefix: string;
+  readonly #cleanUps: (() => unknown)[] = [];
 
-/** How many milliseconds pass until something is so; fails after `limit`. */
-async function until(condition: () => boolean | Promise<boolean>, limit = SECOND): Promise<number> {
-  const start = performance.now();
-  while (!(await condition())) {
-    if (performance.now() - start > limit) throw new Error(`not within ${limit} ms`);
-    await wait(5);
+  constructor(prefix: string) {
+    this.prefix = prefix;
   }
-  return performance.now() - start;
+
+  /** Called at the end of the test; what was given last comes first. */
+  readonly cleanUp = (action: () => unknown) => void this.#cleanUps.push(action);
+
+  /** A list on a connection of its own, as another process would have it. */
+  readonly machine = async (options: RedisStoreOptions = { url: redis.url }, more: RedisRevocationsOptions = {}) => {
+    const connection = new RedisConnection(readRedisOptions({ prefix: this.prefix, deadline, ...options }));
+    const list = new RedisRevocations(connection, more);
+    this.cleanUp(() => connection.close());
+    this.cleanUp(() => list.close());
+    await list.open();
+    return list;
+  };
+
+  readonly keys = (part: string) => `${this.prefix}:revocation:{r}:${part}`;
+
+  /** A Redis that no other test uses. */
+  readonly server = async () => {
+    const server = await startRedis();
+    this.cleanUp(() => server.stop());
+    return server;
+  };
+
+  async end(): Promise<void> {
+    for (const action of this.#cleanUps.reverse()) await action();
+  }
 }
 
-const seconds = () => Date.now() / 1000;
-const keys = (part: string) => `cello:revocation:{r}:${part}`;
+let lists = 0;
+function it(name: string, run: (own: Own) => Promise<void>, patience = 20_000): void {
+  test.concurrent(name, { timeout: patience }, async ({ onTestFinished }) => {
+    const own = new Own(`list${lists++}`);
+    onTestFinished(() => own.end());
+    await run(own);
+  });
+}
 
-describe("revocations in Redis", () => {
-  it("are known on every machine within a second, and on one that starts later at once", async () => {
+const until = (condition: () => boolean | Promise<boolean>, limit = SECOND) => untilWithin(condition, limit);
+const seconds = () => Date.now() / 1000;
+
+describe.concurrent("revocations in Redis", () => {
+  it("are known on every machine within a second, and on one that starts later at once", async ({ machine }) => {
     const [a, b] = [await machine(), await machine()];
     await a.revoke("t1", seconds() + 60);
     await b.revokeAll("u1", Date.now());
@@ -62,17 +88,18 @@ describe("revocations in Redis", () => {
     expect(c.isRevoked({ jti: "u1", sub: "t1" })).toBe(false);
   });
 
-  it("are asked for often enough, on the connection for commands alone", async () => {
-    const [a, b] = [await machine(), await machine()];
+  it("are asked for often enough, on the connection for commands alone", async ({ machine, server }) => {
+    const own = await server();
+    const [a, b] = [await machine({ url: own.url }), await machine({ url: own.url })];
     for (let index = 0; index < 4; index++) {
       await a.revoke(`l${index}`, undefined);
       await until(() => b.isRevoked({ jti: `l${index}` }), 600);
     }
     // One for each machine, and the one that asks.
-    expect((await redis.command("CLIENT", "LIST")).match(/ addr=/g)).toHaveLength(3);
+    expect((await own.command("CLIENT", "LIST")).match(/ addr=/g)).toHaveLength(3);
   });
 
-  it("refuse the tokens of a subject that were issued until then, and no later ones", async () => {
+  it("refuse the tokens of a subject that were issued until then, and no later ones", async ({ machine }) => {
     const [a, b] = [await machine(), await machine()];
     const now = Math.floor(seconds()) * 1000;
     await a.revokeAll("u", now);
@@ -85,7 +112,7 @@ describe("revocations in Redis", () => {
     }
   });
 
-  it("keep every id and subject as it is, whatever characters it has", async () => {
+  it("keep every id and subject as it is, whatever characters it has", async ({ machine }) => {
     const [a, b] = [await machine(), await machine()];
     const names = ["", " ", "a:b:c", "\n\r\n", '"', "ü😀", "\ud800", "__proto__", "inf", "x".repeat(5000)];
     for (const name of names) {
@@ -103,24 +130,9 @@ describe("revocations in Redis", () => {
     }
   });
 
-  it("are loaded in parts, and caught up with, however many they are", async () => {
-    const a = await machine();
-    const b = await machine();
-    const count = 3000;
-    await Promise.all(
-      Array.from({ length: count }, (_, index) => [
-        a.revoke(`t${index}`, seconds() + 600).catch(() => {}),
-        a.revokeAll(`u${index}`, Date.now()).catch(() => {}),
-      ]).flat(),
-    );
-    await until(() => b.size === 2 * count, 5000);
-    const c = await machine();
-    expect(c.size).toBe(2 * count);
-  });
-
-  it("are loaded again by who is too far behind for the log", async () => {
+  it("are loaded again by who is too far behind for the log", async ({ cleanUp, machine, keys }) => {
     const proxy = await cutableProxy(redis.port);
-    cleanUps.push(() => proxy.close());
+    cleanUp(() => proxy.close());
     const [a, b] = [await machine(), await machine({ url: `redis://127.0.0.1:${proxy.port}` })];
     await a.revoke("before", undefined);
     await until(() => b.isRevoked({ jti: "before" }));
@@ -138,8 +150,8 @@ describe("revocations in Redis", () => {
   });
 });
 
-describe("what Redis keeps of revocations", () => {
-  it("goes when the tokens have expired", async () => {
+describe.concurrent("what Redis keeps of revocations", () => {
+  it("goes when the tokens have expired", async ({ machine, keys }) => {
     const a = await machine();
     await a.revoke("old", seconds() - 120);
     await a.revoke("new", seconds() + 60);
@@ -150,7 +162,7 @@ describe("what Redis keeps of revocations", () => {
     expect(await redis.command("ZCARD", keys("expiry"))).toBe(":1");
   });
 
-  it("goes by itself when nobody asks any more", async () => {
+  it("goes by itself when nobody asks any more", async ({ machine, keys }) => {
     const a = await machine();
     await a.revoke("t", seconds() + 100);
     await a.revokeAll("u", Date.now(), 2 * 86_400);
@@ -167,7 +179,7 @@ describe("what Redis keeps of revocations", () => {
     expect(await redis.command("ZCARD", keys("tokens"))).toMatch(/^:[34]$/);
   });
 
-  it("is bounded for the log, whose oldest entries go", async () => {
+  it("is bounded for the log, whose oldest entries go", async ({ machine, keys }) => {
     const a = await machine();
     await a.revoke("first", undefined);
     const script = `for i = 1, 10000 do redis.call('ZADD', KEYS[1], i, i .. ':t:0:inf:"x"') end`;
@@ -177,7 +189,7 @@ describe("what Redis keeps of revocations", () => {
     expect(await redis.command("HGET", keys("state"), "floor")).toBe("$1\r\n2");
   });
 
-  it("is told no second time by what is known already", async () => {
+  it("is told no second time by what is known already", async ({ machine, keys }) => {
     const a = await machine();
     await a.revoke("t", seconds() + 100);
     const before = await redis.command("HGET", keys("state"), "seq");
@@ -187,10 +199,9 @@ describe("what Redis keeps of revocations", () => {
   });
 });
 
-describe("when Redis fails", () => {
-  it("revocations survive its restart as an empty one, as long as one process lives", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
+describe.concurrent("when Redis fails", () => {
+  it("revocations survive its restart as an empty one, as long as one process lives", async ({ machine, keys, server }) => {
+    const own = await server();
     const [a, b] = [await machine({ url: own.url }), await machine({ url: own.url })];
     await a.revoke("t", seconds() + 600);
     await b.revokeAll("u", Date.now());
@@ -203,25 +214,28 @@ describe("when Redis fails", () => {
     expect(c.isRevoked({ sub: "u" })).toBe(true);
   });
 
-  it("a copy that is older than a second counts as out of date, and is current soon after it is back", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
+  it("a copy that is older than a second counts as out of date, and is current soon after it is back", async ({ machine, server }) => {
+    const own = await server();
     const a = await machine({ url: own.url });
     const changes: boolean[] = [];
     await a.open(() => changes.push(a.isCurrent));
     await own.kill("SIGSTOP");
+    const beganMs = performance.now();
     const time = await until(() => !a.isCurrent, 1500);
-    expect(time).toBeGreaterThan(500);
+    expect(performance.now() - beganMs).toBeGreaterThan(500);
     expect(time).toBeLessThan(1300);
+    // A machine that stands still makes a copy old before a question has failed.
+    await until(() => a.failure !== undefined);
     expect(a.failure).toMatch(/./);
     await own.kill("SIGCONT");
     await until(() => a.isCurrent, 2000);
-    expect(changes).toEqual([false, true]);
+    // It may be told apart that the copy is old and that Redis fails.
+    expect(changes.length).toBeLessThanOrEqual(3);
+    expect([changes[0], changes.at(-1)]).toEqual([false, true]);
   });
 
-  it("what could not be told is told when it is back", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
+  it("what could not be told is told when it is back", async ({ machine, server }) => {
+    const own = await server();
     const [a, b] = [await machine({ url: own.url }), await machine({ url: own.url })];
     await own.kill("SIGSTOP");
     await expect(a.revoke("t", seconds() + 60)).rejects.toThrow();
@@ -231,7 +245,7 @@ describe("when Redis fails", () => {
     await until(() => b.isRevoked({ jti: "t" }) && b.isRevoked({ sub: "u" }), 3000);
   });
 
-  it("a server that lost its last seconds learns them again", async () => {
+  it("a server that lost its last seconds learns them again", async ({ machine, keys }) => {
     const [a, b] = [await machine(), await machine()];
     await a.revoke("kept", undefined);
     const snapshot = await Promise.all(["state", "tokens", "log"].map((part) => redis.command("DUMP", keys(part))));
@@ -251,9 +265,8 @@ describe("when Redis fails", () => {
     expect(c.isRevoked({ jti: "lost" })).toBe(true);
   });
 
-  it("a process that starts without it does not wait for long, and catches up", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
+  it("a process that starts without it does not wait for long, and catches up", async ({ machine, server }) => {
+    const own = await server();
     await own.kill("SIGKILL");
     const start = performance.now();
     const a = await machine({ url: own.url });
@@ -267,25 +280,25 @@ describe("when Redis fails", () => {
   });
 });
 
-describe("an app with a RedisStore for tokens", () => {
+describe.concurrent("an app with a RedisStore for tokens", () => {
   /** An app, its log of events, and what it answers to a token. */
-  async function service(url: string, onStoreError?: "deny" | "allow") {
+  async function service({ cleanUp, prefix }: Own, url: string, onStoreError?: "deny" | "allow") {
     const app = new App();
     const told: string[] = [];
-    app.enableJwt({ secret, store: new RedisStore({ url }), onStoreError });
+    app.enableJwt({ secret, store: new RedisStore({ url, prefix, deadline }), onStoreError });
     app.on("store.error", ({ store }) => told.push(`${store} failed`));
     app.on("store.recovered", ({ store }) => told.push(`${store} recovered`));
     app.on("token.rejected", ({ reason }) => told.push(reason));
     app.get("/me", () => "me");
     await app.fastify.ready();
-    cleanUps.push(() => app.close());
+    cleanUp(() => app.close());
     const ask = (token: string) => app.inject({ url: "/me", headers: { authorization: `Bearer ${token}` } });
     const status = async (token: string) => (await ask(token)).statusCode;
     return { app, told, ask, status };
   }
 
-  it("refuses on every machine what was revoked on one, remembered tokens too", async () => {
-    const [a, b] = [await service(redis.url), await service(redis.url)];
+  it("refuses on every machine what was revoked on one, remembered tokens too", async (all) => {
+    const [a, b] = [await service(all, redis.url), await service(all, redis.url)];
     const token = a.app.jwt.sign({ sub: "u" }, { jti: true });
     const other = a.app.jwt.sign({ sub: "v" });
     for (let index = 0; index < 3; index++) expect(await b.status(token)).toBe(200);
@@ -296,12 +309,12 @@ describe("an app with a RedisStore for tokens", () => {
     expect(await a.status(a.app.jwt.sign({ sub: "w" }))).toBe(200);
   });
 
-  it("answers 503 with Retry-After while Redis is down, says so once, and needs no restart", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
-    const { app, told, ask, status } = await service(own.url);
+  it("answers 503 with Retry-After while Redis is down, says so once, and needs no restart", async (all) => {
+    const { server } = all;
+    const own = await server();
+    const { app, told, ask, status } = await service(all, own.url);
     const token = app.jwt.sign({ sub: "u" }, { jti: true });
-    expect(await status(token)).toBe(200);
+    await until(async () => (await status(token)) === 200);
     await own.kill("SIGKILL");
     await until(async () => (await status(token)) === 503, 1500);
     const answer = await ask(token);
@@ -320,10 +333,10 @@ describe("an app with a RedisStore for tokens", () => {
     expect(told.filter((entry) => entry.startsWith("replay"))).toEqual(["replay failed", "replay recovered"]);
   });
 
-  it('goes on with its copy when onStoreError is "allow"', async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
-    const { app, told, status } = await service(own.url, "allow");
+  it('goes on with its copy when onStoreError is "allow"', async (all) => {
+    const { server } = all;
+    const own = await server();
+    const { app, told, status } = await service(all, own.url, "allow");
     const [good, bad] = [app.jwt.sign({ sub: "u" }, { jti: true }), app.jwt.sign({ sub: "u" }, { jti: true })];
     await app.jwt.revoke(app.jwt.verify(bad));
     await own.kill("SIGKILL");
@@ -333,24 +346,26 @@ describe("an app with a RedisStore for tokens", () => {
     expect(await status(good)).toBe(401);
   });
 
-  it("starts and answers 503 when Redis is not there", async () => {
-    const own = await startRedis();
-    cleanUps.push(() => own.stop());
+  it("starts and answers 503 when Redis is not there", async (all) => {
+    const { server } = all;
+    const own = await server();
     await own.kill("SIGKILL");
-    const { app, told, status } = await service(own.url);
+    const { app, told, status } = await service(all, own.url);
     expect(await status(app.jwt.sign({ sub: "u" }))).toBe(503);
     expect(told).toEqual(["revocation failed", "revocations_unavailable"]);
   });
 });
 
-describe("two processes", () => {
-  it("revoke for each other and use a token once between them", async () => {
-    const child = await startChild();
+describe.concurrent("two processes", () => {
+  it("revoke for each other and use a token once between them", async (all) => {
+    const { cleanUp, server } = all;
+    const own = await server();
+    const child = await startChild(all, own.url);
     const app = new App();
-    app.enableJwt({ secret, store: new RedisStore({ url: redis.url }) });
+    app.enableJwt({ secret, store: new RedisStore({ url: own.url, deadline }) });
     app.get("/me", () => "me");
     await app.fastify.ready();
-    cleanUps.push(() => app.close());
+    cleanUp(() => app.close());
     const token = app.jwt.sign({ sub: "u", jti: "t" });
     const there = async () => (await fetch(`${child.address}/me`, bearer(token))).status;
     const here = async (sent: string) => (await app.inject({ url: "/me", ...bearer(sent) })).statusCode;
@@ -370,18 +385,18 @@ describe("two processes", () => {
 
     // The other one dies, Redis comes back empty: what was revoked there is still known here.
     child.process.kill("SIGKILL");
-    await redis.restart();
-    await until(async () => (await redis.command("ZCARD", keys("tokens"))) === ":1", 3000);
-    const next = await startChild();
+    await own.restart();
+    await until(async () => (await own.command("ZCARD", "cello:revocation:{r}:tokens")) === ":1", 3000);
+    const next = await startChild(all, own.url);
     expect((await fetch(`${next.address}/me`, bearer(token))).status).toBe(401);
     expect((await fetch(`${next.address}/me`, bearer(other))).status).toBe(401);
   });
 });
 
-describe("a Redis Cluster", () => {
-  it("has all keys of the list in one slot, and shares it as one server does", async () => {
+describe.concurrent("a Redis Cluster", () => {
+  it("has all keys of the list in one slot, and shares it as one server does", async ({ cleanUp, machine }) => {
     const cluster = await startCluster();
-    cleanUps.push(() => cluster.stop());
+    cleanUp(() => cluster.stop());
     const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
     const [a, b] = [await machine({ cluster: nodes }), await machine({ cluster: nodes.slice(1) })];
     await a.revoke("t", seconds() + 60);
@@ -392,17 +407,34 @@ describe("a Redis Cluster", () => {
   }, 30_000);
 });
 
+// Six thousand at once keep this process so busy that what others measure would be late.
+describe("many revocations in Redis", () => {
+  it("are loaded in parts, and caught up with, however many they are", async ({ machine }) => {
+    const a = await machine();
+    const b = await machine();
+    const count = 3000;
+    await Promise.all(
+      Array.from({ length: count }, (_, index) => [
+        a.revoke(`t${index}`, seconds() + 600).catch(() => {}),
+        a.revokeAll(`u${index}`, Date.now()).catch(() => {}),
+      ]).flat(),
+    );
+    await until(() => b.size === 2 * count, 5000);
+    const c = await machine();
+    expect(c.size).toBe(2 * count);
+  });
+});
+
 function bearer(token: string) {
   return { headers: { authorization: `Bearer ${token}` } };
 }
 
 /** A process of its own, with an app of its own. */
-async function startChild() {
-  const file = fileURLToPath(new URL("revocation-child.ts", import.meta.url));
-  const process_: ChildProcess = spawn(process.execPath, ["--import", "tsx", file, redis.url, secret], {
+async function startChild({ cleanUp }: Own, url: string) {
+  const process_: ChildProcess = spawn(process.execPath, [program, url, secret], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  cleanUps.push(() => process_.kill("SIGKILL"));
+  cleanUp(() => process_.kill("SIGKILL"));
   const { stdin, stdout } = process_;
   if (stdin === null || stdout === null) throw new Error("no pipes");
   const lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
