@@ -6,7 +6,8 @@ import { TestClock, testPolicy } from "./clock.fake.js";
 import { createKeyedLimit } from "./memory/store.js";
 import type { KeyedLimit } from "./store.js";
 
-const KEYS = 1_000_000;
+/** Fills its table as far as a million fills one of four times the size. Set `CELLO_LONG_TESTS` for the million. */
+const KEYS = process.env.CELLO_LONG_TESTS === undefined ? 250_000 : 1_000_000;
 
 function address(index: number): string {
   return `10.${(index >> 16) & 255}.${(index >> 8) & 255}.${index & 255}`;
@@ -29,7 +30,7 @@ function fill(limit: KeyedLimit, each: number): number {
   return Math.max(arrayBytes() - before, limit.byteLength);
 }
 
-describe("memory at 1,000,000 keys", () => {
+describe(`memory at ${KEYS} keys`, () => {
   it("is 40 bytes a key or less for the token bucket", () => {
     const limit = createKeyedLimit(testPolicy("token-bucket", 100, 3_600_000), systemClock);
     fill(limit, 1);

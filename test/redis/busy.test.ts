@@ -8,8 +8,8 @@ import { cutableProxy, type RedisServer, startRedis } from "./server.js";
 expectSurvival();
 
 const secret = "a secret of more than thirty-two bytes, for tests";
-const CLIENTS = 13;
-const ROUNDS = 4;
+const CLIENTS = 6;
+const ROUNDS = 2;
 
 let redis: RedisServer;
 const cleanUps: (() => unknown)[] = [];

@@ -55,6 +55,8 @@ interface Step {
   readonly ends: { readonly by: number; readonly how: "crash" | "close" } | null;
 }
 
+/** Schedules for each property. Set `CELLO_LONG_TESTS` for more. */
+const RUNS = process.env.CELLO_LONG_TESTS === undefined ? 75 : 900;
 const WINDOW_MS = 2000;
 const PROCESSES = 3;
 /** How long a lease lasts, and how long the process that holds it uses it. */
@@ -121,7 +123,7 @@ describe("leases", () => {
         const { admissions } = await simulate(schedule, policy, lease);
         expect(worstExcess(admissions, requests, requests / WINDOW_MS)).toBeLessThanOrEqual(1e-6);
       }),
-      { numRuns: 300 },
+      { numRuns: RUNS },
     );
   });
 
@@ -132,7 +134,7 @@ describe("leases", () => {
         const { admissions } = await simulate(schedule, policy, lease);
         expect(mostInWindow(admissions, WINDOW_MS)).toBeLessThanOrEqual(requests);
       }),
-      { numRuns: 300 },
+      { numRuns: RUNS },
     );
   });
 
@@ -156,7 +158,7 @@ describe("leases", () => {
             .reduce((sum, { cost }) => sum + cost, 0);
           expect(remaining).toBeGreaterThanOrEqual(40 - used);
         }),
-        { numRuns: 40 },
+        { numRuns: RUNS / 3 },
       );
     },
   );

@@ -13,7 +13,10 @@ expectSurvival();
 
 /** Longer than the default: the machines of these tests share one event loop. */
 const DEADLINE_MS = 500;
-const TOKENS = 200_000;
+/** Set `CELLO_LONG_TESTS` for as many as the documentation speaks of. */
+const TOKENS = process.env.CELLO_LONG_TESTS === undefined ? 60_000 : 200_000;
+/** Enough for a list to be filled in parts, and to be met half filled. */
+const SOME_TOKENS = 20_000;
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
@@ -108,7 +111,7 @@ describe("when Redis comes back without the list of revoked tokens", () => {
 
   it("another process goes on where the one that fills it stopped", async () => {
     const redis = await server();
-    await revokeMany(redis.url, 50_000);
+    await revokeMany(redis.url, SOME_TOKENS);
     const proxy = await cutableProxy(redis.port);
     cleanUps.push(() => proxy.close());
     const first = await machine(`redis://127.0.0.1:${proxy.port}`);
@@ -122,10 +125,10 @@ describe("when Redis comes back without the list of revoked tokens", () => {
     first.close();
     await until(() => isWhole(redis));
     expect(before).toBeLessThan(256);
-    expect(await redis.command("ZCARD", key("tokens"))).toBe(":50000");
+    expect(await redis.command("ZCARD", key("tokens"))).toBe(`:${SOME_TOKENS}`);
     expect(second.isRevoked({ jti: "t1" })).toBe(true);
     const third = await machine(redis.url);
-    expect(knowsAll(third, 50_000)).toBe(true);
+    expect(knowsAll(third, SOME_TOKENS)).toBe(true);
   }, 60_000);
 
   it("each process adds what it alone knew", async () => {
@@ -149,15 +152,15 @@ describe("when Redis comes back without the list of revoked tokens", () => {
 
   it("a copy that was being made then is not taken for the whole list", async () => {
     const redis = await server();
-    await revokeMany(redis.url, 50_000);
+    await revokeMany(redis.url, SOME_TOKENS);
     const whole = await machine(redis.url);
     const fresh = start(redis.url);
     await until(() => fresh.list.size > 0);
-    expect(fresh.list.size).toBeLessThan(50_000);
+    expect(fresh.list.size).toBeLessThan(SOME_TOKENS);
     await redis.restart();
     await until(() => fresh.list.isCurrent);
-    expect(knowsAll(fresh.list, 50_000)).toBe(true);
-    expect(knowsAll(whole, 50_000)).toBe(true);
+    expect(knowsAll(fresh.list, SOME_TOKENS)).toBe(true);
+    expect(knowsAll(whole, SOME_TOKENS)).toBe(true);
     await fresh.opening;
   }, 60_000);
 

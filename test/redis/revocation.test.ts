@@ -200,7 +200,11 @@ describe.concurrent("what Redis keeps of revocations", () => {
 });
 
 describe.concurrent("when Redis fails", () => {
-  it("revocations survive its restart as an empty one, as long as one process lives", async ({ machine, keys, server }) => {
+  it("revocations survive its restart as an empty one, as long as one process lives", async ({
+    machine,
+    keys,
+    server,
+  }) => {
     const own = await server();
     const [a, b] = [await machine({ url: own.url }), await machine({ url: own.url })];
     await a.revoke("t", seconds() + 600);
@@ -214,7 +218,10 @@ describe.concurrent("when Redis fails", () => {
     expect(c.isRevoked({ sub: "u" })).toBe(true);
   });
 
-  it("a copy that is older than a second counts as out of date, and is current soon after it is back", async ({ machine, server }) => {
+  it("a copy that is older than a second counts as out of date, and is current soon after it is back", async ({
+    machine,
+    server,
+  }) => {
     const own = await server();
     const a = await machine({ url: own.url });
     const changes: boolean[] = [];

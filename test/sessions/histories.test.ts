@@ -7,9 +7,9 @@ import { FakeClock, FakeServer } from "../../src/session/client.fake.js";
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from "../redis/server.js";
 import { carryOut, historyPlans } from "./histories.js";
 
-/** Set `CELLO_LONG_TESTS` for 10,000 histories instead of 200. */
+/** Set `CELLO_LONG_TESTS` for 10,000 histories instead of 120. */
 const isLong = process.env.CELLO_LONG_TESTS !== undefined;
-const numRuns = isLong ? 10_000 : 200;
+const numRuns = isLong ? 10_000 : 120;
 const patience = { timeout: isLong ? 3_600_000 : 120_000 } as const;
 const PROCESSES = 4;
 
