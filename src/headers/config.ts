@@ -1,48 +1,83 @@
-import { ConfigFields, describe, isHttpToken } from "../core/options.js";
+import { Fields, flag, integer, isHttpToken, type Readers, texts } from "../core/options.js";
 import { strictConstruction, strictMethods, strictStatics } from "../core/strict-calls.js";
-import { CROSS_ORIGIN_EMBEDDER_POLICIES, type CrossOriginEmbedderPolicy } from "./cross-origin-embedder-policy.js";
-import { CROSS_ORIGIN_OPENER_POLICIES, type CrossOriginOpenerPolicy } from "./cross-origin-opener-policy.js";
-import { CROSS_ORIGIN_RESOURCE_POLICIES, type CrossOriginResourcePolicy } from "./cross-origin-resource-policy.js";
-import { CSP } from "./csp/builder.js";
-import type { SecurityHeadersOptions } from "./options.js";
-import { type PermissionsPolicy, readPermissionsPolicy } from "./permissions-policy.js";
+import type { CSP } from "./csp/builder.js";
+import { HEADER_READERS, sentHeaders } from "./fields.js";
+import type { PermissionsPolicy } from "./permissions-policy.js";
 import { API, STRICT, WEB } from "./presets.js";
-import { readReferrerPolicy } from "./referrer-policy.js";
-import { type ReportingEndpoints, readReportingEndpoints } from "./reporting-endpoints.js";
-import { SECURITY_HEADERS } from "./security-headers.js";
-import { X_FRAME_OPTIONS, type XFrameOptions } from "./x-frame-options.js";
-import { CROSS_DOMAIN_POLICIES, type CrossDomainPolicy } from "./x-permitted-cross-domain-policies.js";
+import type { ReportingEndpoints } from "./reporting-endpoints.js";
 
-export type { SecurityHeadersOptions } from "./options.js";
+/** What `SecurityHeadersConfig` takes. A field that may be `null` is then not sent. */
+export interface SecurityHeadersOptions {
+  /** Strict-Transport-Security. Default `true`. */
+  readonly hsts?: boolean | undefined;
+  /** Seconds for which browsers keep to HTTPS; 0 makes them forget it. Default 31536000, one year. */
+  readonly hstsMaxAge?: number | undefined;
+  /** Also for subdomains. Default `true`. */
+  readonly hstsIncludeSubdomains?: boolean | undefined;
+  /** Asks for a place in the preload list: needs a year and subdomains. Default `false`. */
+  readonly hstsPreload?: boolean | undefined;
+  /** X-Frame-Options. Default `"DENY"`. */
+  readonly xFrameOptions?: "DENY" | "SAMEORIGIN" | null | undefined;
+  /** X-Content-Type-Options: nosniff. Default `true`. */
+  readonly xContentTypeOptions?: boolean | undefined;
+  /** X-XSS-Protection: `true` sends `1; mode=block`, `"0"` sends `0`. Default `true`. */
+  readonly xXssProtection?: boolean | "0" | undefined;
+  /** Referrer-Policy: one policy, or several separated by commas. Default `"strict-origin-when-cross-origin"`. */
+  readonly referrerPolicy?: string | null | undefined;
+  /** Content-Security-Policy; a snapshot of it is kept. Default none. */
+  readonly csp?: CSP | null | undefined;
+  /** Content-Security-Policy-Report-Only; a snapshot of it is kept. Default none. */
+  readonly cspReportOnly?: CSP | null | undefined;
+  /** Permissions-Policy, for example `{ camera: ["self"], geolocation: [] }`. Default none. */
+  readonly permissionsPolicy?: PermissionsPolicy | null | undefined;
+  /** Cross-Origin-Opener-Policy. Default none. */
+  readonly crossOriginOpenerPolicy?:
+    | "unsafe-none"
+    | "same-origin-allow-popups"
+    | "same-origin"
+    | "noopener-allow-popups"
+    | null
+    | undefined;
+  /** Cross-Origin-Embedder-Policy. Default none. */
+  readonly crossOriginEmbedderPolicy?: "unsafe-none" | "require-corp" | "credentialless" | null | undefined;
+  /** Cross-Origin-Resource-Policy. Default none. */
+  readonly crossOriginResourcePolicy?: "same-origin" | "same-site" | "cross-origin" | null | undefined;
+  /** `true` sends Origin-Agent-Cluster: ?1. Default none. */
+  readonly originAgentCluster?: boolean | null | undefined;
+  /** X-DNS-Prefetch-Control: `on` or `off`. Default none. */
+  readonly dnsPrefetchControl?: boolean | null | undefined;
+  /** `true` sends X-Download-Options: noopen. Default none. */
+  readonly downloadOptions?: boolean | null | undefined;
+  /** X-Permitted-Cross-Domain-Policies. Default none. */
+  readonly permittedCrossDomainPolicies?: "none" | "master-only" | "by-content-type" | "all" | null | undefined;
+  /** Reporting-Endpoints, for example `{ csp: "https://reports.example/csp" }`. Default none. */
+  readonly reportingEndpoints?: ReportingEndpoints | null | undefined;
+  /** Headers that are taken from every response. Default `["X-Powered-By", "Server"]`. */
+  readonly removeHeaders?: readonly string[] | undefined;
+}
 
-const SUBJECT = "SecurityHeadersConfig";
-const FIELDS: readonly (keyof SecurityHeadersOptions)[] = [
-  "hsts",
-  "hstsMaxAge",
-  "hstsIncludeSubdomains",
-  "hstsPreload",
-  "xFrameOptions",
-  "xContentTypeOptions",
-  "xXssProtection",
-  "referrerPolicy",
-  "csp",
-  "cspReportOnly",
-  "permissionsPolicy",
-  "crossOriginOpenerPolicy",
-  "crossOriginEmbedderPolicy",
-  "crossOriginResourcePolicy",
-  "originAgentCluster",
-  "dnsPrefetchControl",
-  "downloadOptions",
-  "permittedCrossDomainPolicies",
-  "reportingEndpoints",
-  "removeHeaders",
-];
+/** What a {@link SecurityHeadersConfig} keeps of its options: in the place of `null` `undefined`, but in two old ones. */
+export type SecurityHeadersValues = {
+  readonly [Option in keyof Required<SecurityHeadersOptions>]: null extends SecurityHeadersOptions[Option]
+    ? Exclude<SecurityHeadersOptions[Option], Option extends "xFrameOptions" | "referrerPolicy" ? undefined : null>
+    : Exclude<SecurityHeadersOptions[Option], undefined>;
+};
 
 /** One year, in seconds: what the preload list asks for. */
 const ONE_YEAR = 31_536_000;
 /** Sixty-eight years: what a client with 32-bit numbers can hold. */
 const LONGEST_MAX_AGE = 2 ** 31 - 1;
+
+const { hsts, ...otherHeaders } = HEADER_READERS;
+
+const READERS: Readers<SecurityHeadersValues> = {
+  hsts,
+  hstsMaxAge: integer(0, LONGEST_MAX_AGE, "seconds", ONE_YEAR),
+  hstsIncludeSubdomains: flag(true),
+  hstsPreload: flag(false),
+  ...otherHeaders,
+  removeHeaders: texts(["X-Powered-By", "Server"]),
+};
 
 /** Without these a response cannot be read, or is read as something else. */
 const KEPT_HEADERS: readonly string[] = ["content-length", "content-type", "content-encoding", "transfer-encoding"];
@@ -57,63 +92,15 @@ const KEPT_HEADERS: readonly string[] = ["content-length", "content-type", "cont
  * A header without a default reads `undefined` and is not sent. A header that the handler set itself
  * wins over these.
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns all that the table reads.
 export class SecurityHeadersConfig {
-  readonly hsts: boolean;
-  /** Seconds. */
-  readonly hstsMaxAge: number;
-  readonly hstsIncludeSubdomains: boolean;
-  readonly hstsPreload: boolean;
-  readonly xFrameOptions: XFrameOptions | null;
-  readonly xContentTypeOptions: boolean;
-  readonly xXssProtection: boolean | "0";
-  readonly referrerPolicy: string | null;
-  /** A snapshot of the given policy: later calls on that one do not change it. */
-  readonly csp: CSP | undefined;
-  /** A snapshot of the given policy. */
-  readonly cspReportOnly: CSP | undefined;
-  readonly permissionsPolicy: PermissionsPolicy | undefined;
-  readonly crossOriginOpenerPolicy: CrossOriginOpenerPolicy | undefined;
-  readonly crossOriginEmbedderPolicy: CrossOriginEmbedderPolicy | undefined;
-  readonly crossOriginResourcePolicy: CrossOriginResourcePolicy | undefined;
-  readonly originAgentCluster: boolean | undefined;
-  readonly dnsPrefetchControl: boolean | undefined;
-  readonly downloadOptions: boolean | undefined;
-  readonly permittedCrossDomainPolicies: CrossDomainPolicy | undefined;
-  readonly reportingEndpoints: ReportingEndpoints | undefined;
-  readonly removeHeaders: readonly string[];
-
   /** @throws ConfigError for an unknown field, a wrong value, or fields that contradict each other */
   constructor(options?: SecurityHeadersOptions) {
     strictConstruction("new SecurityHeadersConfig(options)", arguments);
-    const fields = new ConfigFields(SUBJECT, options, FIELDS);
-    this.hsts = fields.boolean("hsts", true);
-    this.hstsMaxAge = fields.number("hstsMaxAge", ONE_YEAR, {
-      min: 0,
-      max: LONGEST_MAX_AGE,
-      whole: true,
-      unit: "seconds",
-    });
-    this.hstsIncludeSubdomains = fields.boolean("hstsIncludeSubdomains", true);
-    this.hstsPreload = fields.boolean("hstsPreload", false);
-    this.xFrameOptions = fields.oneOf("xFrameOptions", [...X_FRAME_OPTIONS, null], "DENY");
-    this.xContentTypeOptions = fields.boolean("xContentTypeOptions", true);
-    this.xXssProtection = fields.oneOf("xXssProtection", [true, false, "0"], true);
-    this.referrerPolicy = readReferrerPolicy(fields, "strict-origin-when-cross-origin");
-    this.csp = readCsp(fields, "csp");
-    this.cspReportOnly = readCsp(fields, "cspReportOnly");
-    this.permissionsPolicy = readPermissionsPolicy(fields);
-    this.crossOriginOpenerPolicy = oneOfOrNone(fields, "crossOriginOpenerPolicy", CROSS_ORIGIN_OPENER_POLICIES);
-    this.crossOriginEmbedderPolicy = oneOfOrNone(fields, "crossOriginEmbedderPolicy", CROSS_ORIGIN_EMBEDDER_POLICIES);
-    this.crossOriginResourcePolicy = oneOfOrNone(fields, "crossOriginResourcePolicy", CROSS_ORIGIN_RESOURCE_POLICIES);
-    this.originAgentCluster = oneOfOrNone(fields, "originAgentCluster", [true, false]);
-    this.dnsPrefetchControl = oneOfOrNone(fields, "dnsPrefetchControl", [true, false]);
-    this.downloadOptions = oneOfOrNone(fields, "downloadOptions", [true, false]);
-    this.permittedCrossDomainPolicies = oneOfOrNone(fields, "permittedCrossDomainPolicies", CROSS_DOMAIN_POLICIES);
-    this.reportingEndpoints = readReportingEndpoints(fields);
-    this.removeHeaders = fields.strings("removeHeaders") ?? Object.freeze(["X-Powered-By", "Server"]);
-    this.#checkPreload(fields);
-    this.#checkRemoved(fields);
-    Object.freeze(this);
+    const fields = new Fields("SecurityHeadersConfig", options, READERS);
+    if (fields.values.hstsPreload) checkPreload(fields);
+    checkRemoved(fields);
+    Object.freeze(Object.assign(this, fields.values));
   }
 
   /**
@@ -163,90 +150,53 @@ export class SecurityHeadersConfig {
    * @throws ConfigError as the constructor does
    */
   extend(overrides: SecurityHeadersOptions = {}): SecurityHeadersConfig {
-    new ConfigFields(SUBJECT, overrides, FIELDS);
+    const fields = new Fields("SecurityHeadersConfig", overrides, READERS);
     // By name, as the constructor reads them: an instance of a class may have them as getters.
-    const given = FIELDS.map((field) => [field, overrides[field]]).filter(([, value]) => value !== undefined);
-    return new SecurityHeadersConfig({ ...this, ...Object.fromEntries(given) });
-  }
-
-  /** The list would refuse the host, and browsers never get the entry that the operator relies on. */
-  #checkPreload(fields: ConfigFields): void {
-    if (!this.hstsPreload) return;
-    if (!this.hsts) {
-      fields.fail("CELLO_CONFLICT", "hstsPreload", "needs hsts", "set hsts: true, or leave hstsPreload out");
-    }
-    if (this.hstsMaxAge < ONE_YEAR) {
-      fields.fail(
-        "CELLO_CONFLICT",
-        "hstsPreload",
-        `needs an hstsMaxAge of at least ${ONE_YEAR} seconds, got ${this.hstsMaxAge}`,
-        `set hstsMaxAge: ${ONE_YEAR}, or leave hstsPreload out`,
-      );
-    }
-    if (!this.hstsIncludeSubdomains) {
-      fields.fail(
-        "CELLO_CONFLICT",
-        "hstsPreload",
-        "needs hstsIncludeSubdomains",
-        "set hstsIncludeSubdomains: true, or leave hstsPreload out",
-      );
-    }
-  }
-
-  #checkRemoved(fields: ConfigFields): void {
-    for (const name of this.removeHeaders) {
-      const lowerCaseName = name.toLowerCase();
-      if (!isHttpToken(name)) {
-        fields.fail(
-          "CELLO_INVALID_VALUE",
-          "removeHeaders",
-          `${JSON.stringify(name)} is not a header name`,
-          'give names such as "X-Powered-By"',
-        );
-      }
-      if (KEPT_HEADERS.includes(lowerCaseName)) {
-        fields.fail("CELLO_INVALID_VALUE", "removeHeaders", `no response can be read without ${name}`, "leave it out");
-      }
-      const sent = SECURITY_HEADERS.find((header) => header.name.toLowerCase() === lowerCaseName);
-      if (sent?.value(this) !== undefined) {
-        fields.fail(
-          "CELLO_CONFLICT",
-          "removeHeaders",
-          `names ${sent.name}, which this configuration sends`,
-          `switch ${sent.field} off, or leave the name out`,
-        );
-      }
-    }
+    const given = Object.keys(READERS).filter((name) => fields.has(name));
+    return new SecurityHeadersConfig({
+      ...this,
+      ...Object.fromEntries(given.map((name) => [name, fields.given(name)])),
+    });
   }
 }
 
-function oneOfOrNone<Value extends string | boolean>(
-  fields: ConfigFields,
-  field: string,
-  values: readonly Value[],
-): Value | undefined {
-  return fields.oneOf<Value | null, undefined>(field, [...values, null], undefined) ?? undefined;
+/** What the options say. A header without a default reads `undefined` and is not sent. */
+export interface SecurityHeadersConfig extends SecurityHeadersValues {}
+
+/** The list would refuse the host, and browsers never get the entry that the operator relies on. */
+function checkPreload(fields: Fields<SecurityHeadersValues>): void {
+  const { hsts, hstsMaxAge, hstsIncludeSubdomains } = fields.values;
+  if (!hsts) fields.conflict("hstsPreload", "needs hsts", "set hsts: true, or leave hstsPreload out");
+  if (hstsMaxAge < ONE_YEAR) {
+    const problem = `needs an hstsMaxAge of at least ${ONE_YEAR} seconds, got ${hstsMaxAge}`;
+    fields.conflict("hstsPreload", problem, `set hstsMaxAge: ${ONE_YEAR}, or leave hstsPreload out`);
+  }
+  if (!hstsIncludeSubdomains) {
+    const mend = "set hstsIncludeSubdomains: true, or leave hstsPreload out";
+    fields.conflict("hstsPreload", "needs hstsIncludeSubdomains", mend);
+  }
 }
 
-function readCsp(fields: ConfigFields, field: string): CSP | undefined {
-  const value = fields.raw(field);
-  if (value === undefined || value === null) return undefined;
-  if (!(value instanceof CSP)) {
-    fields.fail(
-      "CELLO_WRONG_TYPE",
-      field,
-      `must be a CSP, got ${describe(value)}`,
-      `build it: new CSP().defaultSrc("'self'")`,
-    );
+function checkRemoved(fields: Fields<SecurityHeadersValues>): void {
+  const sent = sentHeaders(fields.values);
+  for (const name of fields.values.removeHeaders) {
+    const lowerCaseName = name.toLowerCase();
+    if (!isHttpToken(name)) {
+      fields.invalid(
+        "removeHeaders",
+        `${JSON.stringify(name)} is not a header name`,
+        'give names such as "X-Powered-By"',
+      );
+    }
+    if (KEPT_HEADERS.includes(lowerCaseName)) {
+      fields.invalid("removeHeaders", `no response can be read without ${name}`, "leave it out");
+    }
+    const header = sent.find((candidate) => candidate.name.toLowerCase() === lowerCaseName);
+    if (header !== undefined) {
+      const problem = `names ${header.name}, which this configuration sends`;
+      fields.conflict("removeHeaders", problem, `switch ${header.option} off, or leave the name out`);
+    }
   }
-  if (value.isEmpty) {
-    fields.fail("CELLO_INVALID_VALUE", field, "has no directives and allows everything", "add some, or leave it out");
-  }
-  // The configuration is sent with every response: whoever reads one can use its nonce in another.
-  if (value.hasFixedNonce) {
-    fields.fail("CELLO_INVALID_VALUE", field, "has a nonce that is the same in every response", "use CSP.NONCE");
-  }
-  return value.snapshot();
 }
 
 strictStatics(SecurityHeadersConfig, { api: "overrides", web: "overrides", strict: "overrides" });

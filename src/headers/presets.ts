@@ -1,5 +1,5 @@
+import type { SecurityHeadersOptions } from "./config.js";
 import { CSP } from "./csp/builder.js";
-import type { SecurityHeadersOptions } from "./options.js";
 
 /** Powerful features that a page rarely needs, all denied; passkeys (`publickey-credentials-*`) are left alone. */
 const NO_FEATURES: Readonly<Record<string, readonly string[]>> = Object.fromEntries(

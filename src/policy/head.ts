@@ -36,7 +36,7 @@ export function appendChangingLines(
   cookie: string | undefined,
 ): void {
   const { headers, cors } = passage.route;
-  if (headers?.usesNonce === true && status !== NOT_MODIFIED) {
+  if (headers !== undefined && headers.nonceLines.length > 0 && status !== NOT_MODIFIED) {
     const nonce = passage.cspNonce;
     for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
@@ -125,8 +125,9 @@ export function securityLines(status: number, passage: Passage, cookie: string |
  */
 export function securityLinesWithoutRequest({ headers, cors }: Policy, origin?: string): string[] {
   const lines = [...(headers?.lines ?? [])];
-  const nonce = headers?.usesNonce === true ? createNonce() : "";
-  for (const line of headers?.nonceLines ?? []) lines.push(line.name, line.value(nonce));
+  const nonceLines = headers?.nonceLines ?? [];
+  const nonce = nonceLines.length > 0 ? createNonce() : "";
+  for (const line of nonceLines) lines.push(line.name, line.value(nonce));
   if (cors !== undefined) lines.push(...cors.linesFor(origin), "Vary", "Origin");
   return lines;
 }

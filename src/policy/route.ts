@@ -190,7 +190,7 @@ export function compileRoute(policy: Policy, route: RouteSecurity, place: RouteP
   const contestedFields = new Set([
     ...ADDED_FIELDS,
     ...(cors === undefined ? [] : CORS_FIELDS),
-    ...(headers?.names.keys() ?? []),
+    ...(headers?.names ?? []),
     ...(headers?.removed ?? []),
   ]);
   const { auth, excludedPaths } = compileAuthentication(policy, route, place);
