@@ -1,3 +1,2 @@
 export type { RedisClient, RedisSentinelOptions, RedisStoreOptions } from "./options.js";
-export { RedisStore } from "./redis-store.js";
-export { RedisSessionStore } from "./session-store.js";
+export { RedisSessionStore, RedisStore } from "./redis-store.js";

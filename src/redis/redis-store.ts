@@ -38,99 +38,134 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
   readonly revocations: RevocationList;
   /** Tokens that are good once. */
   readonly replay: ReplayStore;
-  readonly #connection: RedisConnection;
-  readonly #fleet: Fleet;
-  readonly #limits: RedisRateLimits;
-  readonly #sessions: RedisSessions;
-  readonly #revocations: RedisRevocations;
-  #closing: Promise<void> | undefined;
+  readonly #parts: StoreParts;
 
   /** @throws ConfigError for options that cannot be used */
   constructor(options: RedisStoreOptions) {
     strictConstruction("new RedisStore(options)", arguments);
-    const settings = readRedisOptions(options);
-    this.#connection = new RedisConnection(settings);
-    this.#fleet = new Fleet(this.#connection, settings.processes);
-    this.#limits = new RedisRateLimits(this.#connection, {
-      fleet: this.#fleet,
-      lease: settings.lease,
-      clock: systemClock,
-    });
-    this.#sessions = new RedisSessions(this.#connection);
-    this.#revocations = new RedisRevocations(this.#connection);
-    this.revocations = this.#revocations;
-    this.replay = new RedisReplay(this.#connection);
+    this.#parts = options instanceof RedisStore ? options.#parts : createParts(options);
+    this.revocations = this.#parts.revocations;
+    this.replay = this.#parts.replay;
   }
 
   /** Connects, and waits up to two seconds for it. Never rejects: a Redis that comes later is used then. */
   async open(): Promise<void> {
-    const isConnected = await this.#connection.open(OPEN_MS);
-    this.#fleet.start();
+    const { connection, fleet } = this.#parts;
+    const isConnected = await connection.open(OPEN_MS);
+    fleet.start();
     // So that a share is known should Redis fail in the first second.
-    if (isConnected) await this.#fleet.beat();
+    if (isConnected) await fleet.beat();
   }
 
   /** Processes that count limits in this store, as known last; at least 1, or as many as were said to be expected. */
   get processes(): number {
-    return this.#fleet.processes;
+    return this.#parts.fleet.processes;
   }
 
   /** The place of this process among them, from 0; `undefined` until it was counted. */
   get rank(): number | undefined {
-    return this.#fleet.rank;
+    return this.#parts.fleet.rank;
   }
 
+  // Methods and no bound functions: an application may override one and call the one of `super`.
+
   consume(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision> {
-    this.#fleet.start();
-    return this.#limits.consume(policy, key, cost);
+    this.#parts.fleet.start();
+    return this.#parts.limits.consume(policy, key, cost);
   }
 
   charge(policy: RateLimitPolicy, key: string, cost: number): MaybePromise<RateLimitDecision> {
-    this.#fleet.start();
-    return this.#limits.charge(policy, key, cost);
+    this.#parts.fleet.start();
+    return this.#parts.limits.charge(policy, key, cost);
   }
 
   peek(policy: RateLimitPolicy, key: string, cost?: number): MaybePromise<RateLimitDecision> {
-    return this.#limits.peek(policy, key, cost);
+    return this.#parts.limits.peek(policy, key, cost);
   }
 
   reset(policy: RateLimitPolicy, key: string): MaybePromise<void> {
-    return this.#limits.reset(policy, key);
+    return this.#parts.limits.reset(policy, key);
   }
 
   load(id: string): Promise<SessionRecord | undefined> {
-    return this.#sessions.load(id);
+    return this.#parts.sessions.load(id);
   }
 
   save(id: string, record: SessionRecord, expectedVersion: number): Promise<SaveOutcome> {
-    return this.#sessions.save(id, record, expectedVersion);
+    return this.#parts.sessions.save(id, record, expectedVersion);
   }
 
   touch(id: string, times: SessionTimes): Promise<boolean> {
-    return this.#sessions.touch(id, times);
+    return this.#parts.sessions.touch(id, times);
   }
 
   delete(id: string): Promise<string | undefined> {
-    return this.#sessions.delete(id);
+    return this.#parts.sessions.delete(id);
   }
 
   /** The clock of Redis, in milliseconds since 1970: by it sessions live and end. A Promise until it is known. */
   now(): number | Promise<number> {
-    return this.#sessions.now();
+    return this.#parts.sessions.now();
   }
 
   list(userId: string): Promise<readonly ListedSession[]> {
-    return this.#sessions.list(userId);
+    return this.#parts.sessions.list(userId);
   }
 
   /** Gives back what was leased and ends the connections made here; whoever of its users calls first closes it for all. */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.#parts.closing ??= closeParts(this.#parts);
+    return this.#parts.closing;
   }
+}
 
-  async #close(): Promise<void> {
-    await Promise.allSettled([this.#limits.close(), this.#revocations.close(), this.#fleet.close()]);
-    await this.#connection.close();
+/**
+ * Sessions in Redis or Valkey, for an application that keeps nothing else there: a `RedisStore` by another name.
+ *
+ * @example
+ * ```ts
+ * app.enableSession({ secret, store: new RedisSessionStore({ url: "redis://127.0.0.1:6379" }) });
+ * ```
+ */
+export class RedisSessionStore extends RedisStore {
+  /**
+   * @param given a store, whose connection and sessions it shares, or the options to make one
+   * @throws ConfigError for options that cannot be used
+   */
+  constructor(given: RedisStore | RedisStoreOptions) {
+    strictConstruction("new RedisSessionStore(options)", arguments);
+    super(given);
   }
+}
+
+/** What a store is made of; shared by those that were made of one another. */
+interface StoreParts {
+  readonly connection: RedisConnection;
+  readonly fleet: Fleet;
+  readonly limits: RedisRateLimits;
+  readonly sessions: RedisSessions;
+  readonly revocations: RedisRevocations;
+  readonly replay: RedisReplay;
+  closing: Promise<void> | undefined;
+}
+
+function createParts(options: RedisStoreOptions): StoreParts {
+  const settings = readRedisOptions(options);
+  const connection = new RedisConnection(settings);
+  const fleet = new Fleet(connection, settings.processes);
+  return {
+    connection,
+    fleet,
+    limits: new RedisRateLimits(connection, { fleet, lease: settings.lease, clock: systemClock }),
+    sessions: new RedisSessions(connection),
+    revocations: new RedisRevocations(connection),
+    replay: new RedisReplay(connection),
+    closing: undefined,
+  };
+}
+
+async function closeParts({ connection, fleet, limits, revocations }: StoreParts): Promise<void> {
+  revocations.close();
+  await Promise.allSettled([limits.close(), fleet.close()]);
+  await connection.close();
 }
