@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { EventHub } from "../core/events.js";
 import { TestClock, testPolicy } from "./clock.fake.js";
 import { GuardedStore } from "./guarded-store.js";
-import { createKeyedLimit } from "./memory/store.js";
-import type { KeyedLimit, RateLimitPolicy, RateLimitStore } from "./store.js";
+import { createMemoryCounts } from "./memory/store.js";
+import type { MemoryCounts, RateLimitPolicy, RateLimitStore } from "./store.js";
 
 const MOST_KEYS = 1000;
 const WINDOW_MS = 60_000;
@@ -28,7 +28,7 @@ const broken: RateLimitStore = {
 };
 
 describe.each(Object.entries(policies))("a flood of new keys against %s", (_name, policy) => {
-  function blocked(limit: KeyedLimit, clock: TestClock): readonly string[] {
+  function blocked(limit: MemoryCounts, clock: TestClock): readonly string[] {
     const keys = Array.from({ length: 50 }, (_, index) => `blocked ${index}`);
     for (const key of keys) {
       for (let sent = 0; sent < policy.requests + 1; sent++) limit.consume(key, 1);
@@ -40,7 +40,7 @@ describe.each(Object.entries(policies))("a flood of new keys against %s", (_name
 
   it("sets nobody free who is blocked", () => {
     const clock = new TestClock(1000);
-    const limit = createKeyedLimit(policy, clock);
+    const limit = createMemoryCounts(policy, clock);
     const keys = blocked(limit, clock);
     for (let index = 0; index < 20 * MOST_KEYS; index++) {
       // Slower than the window: what the flood used first is full again before it ends.

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { EventHub } from "../core/events.js";
 import { TestClock, testPolicy } from "./clock.fake.js";
-import { GuardedStore, type LimiterDecision } from "./guarded-store.js";
+import { GuardedStore } from "./guarded-store.js";
 import { MemoryRateLimitStore } from "./memory/store.js";
-import type { RateLimitStore } from "./store.js";
+import type { Decision, RateLimitStore } from "./store.js";
 
 const policy = testPolicy("token-bucket", 10, 1000);
 
@@ -28,7 +28,7 @@ function setUp(onError: "local" | "allow" | "deny" = "local") {
     },
   };
   const guarded = new GuardedStore(store, policy, { onError, events: new EventHub(), clock });
-  const take = (): LimiterDecision => {
+  const take = (): Decision => {
     const decision = guarded.consume("key", 1);
     if (decision instanceof Promise) throw new TypeError("this store answers at once");
     return decision;

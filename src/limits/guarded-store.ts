@@ -3,19 +3,8 @@ import type { EventHub } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
 import { StoreGuard } from "../core/store-guard.js";
 import type { OnStoreError } from "./config.js";
-import { StandIn } from "./stand-in.js";
-import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
-
-/** A store's decision, or what stands in for it. */
-export interface LimiterDecision extends RateLimitDecision {
-  /** The store did not answer and nobody counted: the figures say nothing. */
-  readonly isUnavailable?: boolean;
-  /** Counted in this process, because the store did not answer. */
-  readonly isLocal?: boolean;
-}
-
-/** Seconds are all that `Retry-After` can say; a store that comes back is used at once. */
-const RETRY_AFTER_MS = 1000;
+import { RETRY_AFTER_MS, StandIn } from "./stand-in.js";
+import type { Counts, Decision, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
 
 const guards = new WeakMap<EventHub, WeakMap<RateLimitStore, StoreGuard>>();
 
@@ -35,16 +24,19 @@ interface GuardParts {
   readonly clock: Clock;
 }
 
+type Asked = "consume" | "charge" | "peek";
+
 /**
  * One limit in a user's store. Never throws and never rejects: while the store fails, its answer is
  * what `onStoreError` says.
  *
  * With "local" this process counts in memory, and grants its share: the quota divided by the number
- * of processes that the store knew last, and what is left over to as many of them, for each key to others. Those counts are dropped a window after they were last used,
- * when they say nothing any more: a store that fails for every other request must not be granted a
- * new share by each answer in between.
+ * of processes that the store knew last, and what is left over to as many of them, for each key to others.
+ * Those counts are dropped a window after they were last used, when they say nothing any more: a store that
+ * fails for every other request must not be granted a new share by each answer in between.
  */
-export class GuardedStore {
+export class GuardedStore implements Counts {
+  readonly isLocal = false;
   readonly #store: RateLimitStore;
   readonly #policy: RateLimitPolicy;
   readonly #onError: OnStoreError;
@@ -61,11 +53,8 @@ export class GuardedStore {
     this.#guard = guardOf(store, parts);
   }
 
-  consume(key: string, cost: number): MaybePromise<LimiterDecision> {
-    return this.#ask(
-      () => this.#store.consume(this.#policy, key, cost),
-      () => this.#answer((local) => local.limitOf(key).consume(key, cost)),
-    );
+  consume(key: string, cost: number): MaybePromise<Decision> {
+    return this.#ask("consume", key, cost);
   }
 
   /**
@@ -73,57 +62,61 @@ export class GuardedStore {
    *
    * @throws TypeError when the store has no `charge`
    */
-  charge(key: string, cost: number): MaybePromise<LimiterDecision> {
+  charge(key: string, cost: number): MaybePromise<Decision> {
     if (typeof this.#store.charge !== "function") {
       throw new TypeError(
         `the store of the limit "${this.#policy.name}" has no method charge, so nothing can be consumed into debt`,
       );
     }
-    return this.#ask(
-      () => this.#store.charge?.(this.#policy, key, cost),
-      () => this.#answer((local) => local.limitOf(key).charge(key, cost)),
-    );
+    return this.#ask("charge", key, cost);
   }
 
-  peek(key: string, cost: number): MaybePromise<LimiterDecision> {
-    return this.#ask(
-      () => this.#store.peek(this.#policy, key, cost),
-      () => this.#answer((local) => local.limitOf(key).peek(key, cost)),
-    );
+  peek(key: string, cost: number): MaybePromise<Decision> {
+    return this.#ask("peek", key, cost);
   }
 
-  /**
-   * Gives back what was taken, to where it was taken: what this process granted during an outage was
-   * never taken from the store.
-   *
-   * @param taken the decision that took it
-   */
-  giveBack(key: string, cost: number, taken: LimiterDecision): MaybePromise<unknown> {
-    if (taken.isLocal === true) return this.#standIn?.limitOf(key).giveBack(key, cost);
-    return this.#ask(
-      () => this.#store.consume(this.#policy, key, -cost),
-      () => taken,
-    );
+  /** Gives back to where it was taken: what this process granted during an outage was never taken from the store. */
+  giveBack(key: string, cost: number, taken: Decision): MaybePromise<unknown> {
+    if (taken.isLocal === true) return this.#standIn?.countsOf(key).giveBack(key, cost);
+    return this.#ask("consume", key, -cost, taken);
   }
 
-  /** Forgets a key; rejects when the store does, because the caller is the application. */
   reset(key: string): MaybePromise<void> {
-    this.#standIn?.limitOf(key).reset(key);
+    this.#standIn?.countsOf(key).reset(key);
     return this.#store.reset(this.#policy, key);
   }
 
-  #ask(
-    call: () => MaybePromise<RateLimitDecision> | undefined,
-    standIn: () => LimiterDecision,
-  ): MaybePromise<LimiterDecision> {
-    return this.#guard.ask(call, this.#accept, standIn);
+  /** @param otherwise the answer while the store fails, instead of what `onStoreError` says */
+  #ask(method: Asked, key: string, cost: number, otherwise?: Decision): MaybePromise<Decision> {
+    return this.#guard.ask(
+      () => this.#store[method]?.(this.#policy, key, cost),
+      this.#accept,
+      () => otherwise ?? this.#standInAnswer(method, key, cost),
+    );
   }
 
-  readonly #accept = (answer: RateLimitDecision | undefined): LimiterDecision => {
+  readonly #accept = (answer: RateLimitDecision | undefined): Decision => {
     if (!isDecision(answer)) throw new TypeError("the rate limit store's answer is no decision");
-    if (this.#standIn !== undefined) this.#forgetLocal();
+    if (this.#standIn !== undefined) this.#forgetStandIn();
     return inOrder(answer);
   };
+
+  #standInAnswer(method: Asked, key: string, cost: number): Decision {
+    if (this.#onError === "local") return { ...this.#local().countsOf(key)[method](key, cost), isLocal: true };
+    const isAllowed = this.#onError === "allow";
+    const limit = Math.floor(this.#policy.requestsInForce);
+    const waitMs = isAllowed ? 0 : RETRY_AFTER_MS;
+    return {
+      isAllowed,
+      limit,
+      remaining: isAllowed ? limit : 0,
+      resetMs: waitMs,
+      moreMs: waitMs,
+      retryAfterMs: waitMs,
+      wasReduced: false,
+      isUnavailable: true,
+    };
+  }
 
   /** The counts of this process; made anew when more processes share the quota than before. */
   #local(): StandIn {
@@ -135,24 +128,8 @@ export class GuardedStore {
     return this.#standIn;
   }
 
-  #forgetLocal(): void {
+  #forgetStandIn(): void {
     if (this.#clock.monotonicMs() - this.#standInUsedAtMs >= this.#policy.windowMs) this.#standIn = undefined;
-  }
-
-  #answer(count: (local: StandIn) => RateLimitDecision): LimiterDecision {
-    if (this.#onError === "local") return { ...count(this.#local()), isLocal: true };
-    const isAllowed = this.#onError === "allow";
-    const limit = Math.floor(this.#policy.requestsInForce);
-    return {
-      isAllowed,
-      limit,
-      remaining: isAllowed ? limit : 0,
-      resetMs: isAllowed ? 0 : RETRY_AFTER_MS,
-      moreMs: isAllowed ? 0 : RETRY_AFTER_MS,
-      retryAfterMs: isAllowed ? 0 : RETRY_AFTER_MS,
-      wasReduced: false,
-      isUnavailable: true,
-    };
   }
 }
 

@@ -2,14 +2,20 @@ import fc from "fast-check";
 import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import { RateLimitConfig, type RateLimitHeaders } from "./config.js";
-import { headerFields, LimitFields, type LimitVerdict, retryAfterSeconds } from "./header-fields.js";
+import { headerFields, LimitFields, retryAfterSeconds } from "./header-fields.js";
 import type { RateLimitDecision } from "./store.js";
+import type { Verdict } from "./verdict.js";
 
 function decision(limit: number, remaining: number, resetMs: number): RateLimitDecision {
   return { isAllowed: true, limit, remaining, resetMs, retryAfterMs: 0, wasReduced: false };
 }
 
-function verdict(name: string, headers: RateLimitHeaders, said: RateLimitDecision, window = 60): LimitVerdict {
+function verdict(
+  name: string,
+  headers: RateLimitHeaders,
+  said: RateLimitDecision,
+  window = 60,
+): Pick<Verdict, "fields" | "decision"> {
   const config = RateLimitConfig.tokenBucket({ name, requests: said.limit, window, headers });
   return { fields: new LimitFields(config), decision: said };
 }
@@ -106,7 +112,6 @@ describe("headerFields", () => {
         for (const [limit, remaining, seconds] of said) {
           const one = decision(limit, remaining, seconds * 1000);
           const fresh = headerFields([{ fields: new LimitFields(config), decision: one }]);
-          expect(fields.lines(one)).toEqual(fresh);
           expect(headerFields([{ fields, decision: one }])).toEqual(fresh);
         }
       }),

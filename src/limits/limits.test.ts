@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../core/errors.js";
 import { EventHub } from "../core/events.js";
-import { EventLoopTurns } from "../overload/turns.js";
+import { LoadMonitor } from "../overload/load.js";
 import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig } from "./config.js";
 import { RateLimits } from "./limits.js";
@@ -17,7 +17,16 @@ const snapshot = {
   inFlight: 3,
   backlogMs: 2,
 };
-const load = { snapshot: () => snapshot, inFlight: 3, turns: new EventLoopTurns(), requestCostMs: 0 };
+class SteadyLoad extends LoadMonitor {
+  override snapshot() {
+    return snapshot;
+  }
+
+  override get inFlight() {
+    return snapshot.inFlight;
+  }
+}
+const load = new SteadyLoad();
 
 function limits(...configs: readonly RateLimitConfig[]): RateLimits {
   return new RateLimits(configs, { clock: new TestClock(), events: new EventHub(), load, ipv6Prefix: 64 });
@@ -160,7 +169,7 @@ describe("RateLimits", () => {
     const config = () => RateLimitConfig.tokenBucket({ requests: 5, window: 60, store });
     const all = limits(config());
     const routes = [all.forRoute([config()], "/a"), all.forRoute([config()], "/a"), all.forRoute([config()], "/b")];
-    for (const limiter of [...all.limiters, ...routes.flat()]) limiter.consume("key", 1);
+    for (const limiter of [...all.limiters, ...routes.flat()]) limiter.counts.consume("key", 1);
     expect(ids).toEqual(["default", "default /a", "default /a 2", "default /b"]);
   });
 

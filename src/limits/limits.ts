@@ -6,9 +6,8 @@ import type { AdaptationReason } from "../overload/control-law.js";
 import type { GateState } from "../overload/gate.js";
 import type { LoadSnapshot } from "../overload/load.js";
 import type { RateLimitConfig } from "./config.js";
-import type { LimiterDecision } from "./guarded-store.js";
 import { type LimiterParts, RateLimiter } from "./limiter.js";
-import type { RateLimitStore } from "./store.js";
+import type { Decision, RateLimitStore } from "./store.js";
 import { type RateLimitState, rateLimitState } from "./verdict.js";
 
 /** One adaptive limit as it stands. */
@@ -89,7 +88,7 @@ export class RateLimits {
    */
   peek(key: string, name?: string): MaybePromise<RateLimitState> {
     const limiter = this.#named(name);
-    return stateOf(limiter, limiter.peek(limiter.keyFor(requireKey("peek", key))));
+    return stateOf(limiter, limiter.counts.peek(limiter.keys.keyFor(requireKey("peek", key)), 1));
   }
 
   /**
@@ -107,14 +106,14 @@ export class RateLimits {
     if (!Number.isSafeInteger(cost) || cost < 0) {
       throw new TypeError(`rateLimit.consume: a cost is a whole number from 0, got ${describe(cost)}`);
     }
-    const ownKey = limiter.keyFor(requireKey("consume", key));
-    return stateOf(limiter, debt ? limiter.charge(ownKey, cost) : limiter.consume(ownKey, cost));
+    const ownKey = limiter.keys.keyFor(requireKey("consume", key));
+    return stateOf(limiter, debt ? limiter.counts.charge(ownKey, cost) : limiter.counts.consume(ownKey, cost));
   }
 
   /** Forgets what a key has used, for example after a successful login. */
   reset(key: string, name?: string): MaybePromise<void> {
     const limiter = this.#named(name);
-    return limiter.reset(limiter.keyFor(requireKey("reset", key)));
+    return limiter.counts.reset(limiter.keys.keyFor(requireKey("reset", key)));
   }
 
   /** Whether any limit follows the load. */
@@ -226,7 +225,7 @@ strictMethods(RateLimits, {
   reset: "key, name",
 });
 
-function stateOf(limiter: RateLimiter, decision: MaybePromise<LimiterDecision>): MaybePromise<RateLimitState> {
+function stateOf(limiter: RateLimiter, decision: MaybePromise<Decision>): MaybePromise<RateLimitState> {
   if (decision instanceof Promise) return decision.then((settled) => rateLimitState(limiter, settled));
   return rateLimitState(limiter, decision);
 }

@@ -3,8 +3,8 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../core/clock.js";
 import { TestClock, testPolicy } from "./clock.fake.js";
-import { createKeyedLimit } from "./memory/store.js";
-import type { KeyedLimit } from "./store.js";
+import { createMemoryCounts } from "./memory/store.js";
+import type { MemoryCounts } from "./store.js";
 
 /** Fills its table as far as a million fills one of four times the size. Set `CELLO_LONG_TESTS` for the million. */
 const KEYS = process.env.CELLO_LONG_TESTS === undefined ? 250_000 : 1_000_000;
@@ -24,7 +24,7 @@ function arrayBytes(): number {
 }
 
 /** Bytes that the process holds in arrays more than before. */
-function fill(limit: KeyedLimit, each: number): number {
+function fill(limit: MemoryCounts, each: number): number {
   const before = arrayBytes();
   for (let index = 0; index < KEYS; index++) limit.consume(address(index), each);
   return Math.max(arrayBytes() - before, limit.byteLength);
@@ -32,21 +32,21 @@ function fill(limit: KeyedLimit, each: number): number {
 
 describe(`memory at ${KEYS} keys`, () => {
   it("is 40 bytes a key or less for the token bucket", () => {
-    const limit = createKeyedLimit(testPolicy("token-bucket", 100, 3_600_000), systemClock);
+    const limit = createMemoryCounts(testPolicy("token-bucket", 100, 3_600_000), systemClock);
     fill(limit, 1);
     expect(limit.byteLength / KEYS).toBeLessThanOrEqual(40);
     expect(limit.peek(address(7), 1).remaining).toBe(99);
   });
 
   it.each([1, 5, 9])("is 8 bytes more for each of %i admitted requests in a sliding window", (each) => {
-    const limit = createKeyedLimit(testPolicy("sliding-window", 100, 3_600_000), systemClock);
+    const limit = createMemoryCounts(testPolicy("sliding-window", 100, 3_600_000), systemClock);
     fill(limit, each);
     expect(limit.byteLength / KEYS).toBeLessThanOrEqual(40 + 8 * each);
     expect(limit.peek(address(7), 1).remaining).toBe(100 - each);
   });
 
   it.each([100, 10_000])("is within that at every number of keys with one request of %i a window", (requests) => {
-    const limit = createKeyedLimit(testPolicy("sliding-window", requests, 3_600_000), systemClock);
+    const limit = createMemoryCounts(testPolicy("sliding-window", requests, 3_600_000), systemClock);
     for (let keys = 1; keys <= KEYS; keys++) {
       limit.consume(address(keys), 1);
       if (keys >= 50_000 && keys % 10_000 === 0)
@@ -56,7 +56,7 @@ describe(`memory at ${KEYS} keys`, () => {
 
   it("takes no more for keys that are back at one request than for those that never had more", () => {
     const clock = new TestClock();
-    const limit = createKeyedLimit(testPolicy("sliding-window", 10_000, 1_000_000), clock);
+    const limit = createMemoryCounts(testPolicy("sliding-window", 10_000, 1_000_000), clock);
     for (let index = 0; index < 20_000; index++) limit.consume(address(index), 1);
     clock.nowMs = 500_000;
     for (let index = 0; index < 10_000; index++) limit.consume(address(index), 1);
@@ -73,7 +73,7 @@ describe(`memory at ${KEYS} keys`, () => {
     ["sliding-window", 48],
   ] as const)("stays within maxKeys times %s's bytes a key, whoever floods", (algorithm, bytes) => {
     const policy = testPolicy(algorithm, 100, 3_600_000, { maxKeys: 100_000 });
-    const limit = createKeyedLimit(policy, systemClock);
+    const limit = createMemoryCounts(policy, systemClock);
     // As much again for keys that are forgotten and not yet left out; how many depends on the random hash key.
     expect(fill(limit, 1)).toBeLessThan(100_000 * bytes * 2 + 2_000_000);
   });

@@ -1,9 +1,9 @@
 import type { Clock } from "../core/clock.js";
-import { createKeyedLimit } from "./memory/store.js";
-import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "./store.js";
+import { createMemoryCounts } from "./memory/store.js";
+import type { MemoryCounts, RateLimitDecision, RateLimitPolicy } from "./store.js";
 
 /** Seconds are all that `Retry-After` can say; a store that comes back is used at once. */
-const RETRY_AFTER_MS = 1000;
+export const RETRY_AFTER_MS = 1000;
 /** Stands in for a rank where none is known; the same for all limits of this process. */
 const CHANCE = Math.random();
 
@@ -27,8 +27,8 @@ export class StandIn {
   readonly #rank: number;
   /** So many processes grant a unit more. */
   readonly #more: number;
-  readonly #smaller: KeyedLimit;
-  readonly #larger: KeyedLimit;
+  readonly #smaller: MemoryCounts;
+  readonly #larger: MemoryCounts;
 
   constructor(policy: RateLimitPolicy, { processes, rank }: Sharing, clock: Clock) {
     const share = Math.floor(policy.requests / processes);
@@ -36,12 +36,12 @@ export class StandIn {
     this.processes = processes;
     this.#rank = isRanked ? rank % processes : Math.floor(CHANCE * processes);
     this.#more = isRanked || share === 0 ? policy.requests - share * processes : 0;
-    this.#smaller = share === 0 ? nothing(policy) : createKeyedLimit(shareOf(policy, share, processes), clock);
-    this.#larger = this.#more === 0 ? this.#smaller : createKeyedLimit(shareOf(policy, share + 1, processes), clock);
+    this.#smaller = share === 0 ? nothing(policy) : createMemoryCounts(shareOf(policy, share, processes), clock);
+    this.#larger = this.#more === 0 ? this.#smaller : createMemoryCounts(shareOf(policy, share + 1, processes), clock);
   }
 
   /** What counts a key here. */
-  limitOf(key: string): KeyedLimit {
+  countsOf(key: string): MemoryCounts {
     if (this.#more === 0) return this.#smaller;
     return (this.#rank + hashOf(key)) % this.processes < this.#more ? this.#larger : this.#smaller;
   }
@@ -59,7 +59,7 @@ function shareOf(policy: RateLimitPolicy, requests: number, processes: number): 
 }
 
 /** The limit of a process that has no share. */
-function nothing({ requests }: RateLimitPolicy): KeyedLimit {
+function nothing({ requests }: RateLimitPolicy): MemoryCounts {
   const decide = (_key: string, cost: number): RateLimitDecision => ({
     isAllowed: cost === 0,
     limit: requests,
@@ -69,7 +69,15 @@ function nothing({ requests }: RateLimitPolicy): KeyedLimit {
     retryAfterMs: cost === 0 ? 0 : RETRY_AFTER_MS,
     wasReduced: false,
   });
-  return { consume: decide, charge: decide, peek: decide, giveBack: () => {}, reset: () => {}, byteLength: 0 };
+  return {
+    consume: decide,
+    charge: decide,
+    peek: decide,
+    giveBack: () => {},
+    reset: () => {},
+    byteLength: 0,
+    isLocal: true,
+  };
 }
 
 /** The same in every process (FNV-1a), unlike the hash of the tables. */

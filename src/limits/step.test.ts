@@ -7,9 +7,9 @@ import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig, type RateLimitRequest } from "./config.js";
 import { RateLimiter } from "./limiter.js";
 import { MemoryRateLimitStore } from "./memory/store.js";
-import { type RateLimitOutcome, RateLimitStep } from "./step.js";
+import { RateLimitStep } from "./step.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
-import { mergeOutcomes } from "./verdict.js";
+import type { LimitsVerdict } from "./verdict.js";
 
 const clock = new TestClock();
 let events = new EventHub();
@@ -43,18 +43,18 @@ function ask(asked: RateLimitStep, clientIp = "203.0.113.9", identity?: string, 
   return asked.check(current, current.request, identity, path);
 }
 
-function now(asked: RateLimitStep, clientIp?: string, identity?: string, path?: string): RateLimitOutcome {
+function now(asked: RateLimitStep, clientIp?: string, identity?: string, path?: string): LimitsVerdict {
   const outcome = ask(asked, clientIp, identity, path);
   if (outcome === undefined || outcome instanceof Promise) throw new TypeError("expected an outcome at once");
   return outcome;
 }
 
-function field(outcome: RateLimitOutcome, name: string): string | undefined {
+function field(outcome: LimitsVerdict, name: string): string | undefined {
   const index = outcome.headers.indexOf(name);
   return index === -1 ? undefined : outcome.headers[index + 1];
 }
 
-function retryAfter(outcome: RateLimitOutcome): number {
+function retryAfter(outcome: LimitsVerdict): number {
   const headers = outcome.refusal?.headers ?? [];
   return Number(headers[headers.indexOf("Retry-After") + 1]);
 }
@@ -143,15 +143,15 @@ describe("RateLimitStep", () => {
     ).toBeUndefined();
   });
 
-  it("takes nothing from any limit when one of several refuses", () => {
+  it("takes nothing from any limit when one of several refuses", async () => {
     const wide = RateLimitConfig.tokenBucket({ name: "wide", requests: 10, window: 60 });
     const narrow = RateLimitConfig.slidingWindow({ name: "narrow", requests: 2, window: 10 });
     const last = RateLimitConfig.slidingWindow({ name: "last", requests: 10, window: 10 });
     const limiters = [wide, narrow, last].map(limiter);
     const asked = new RateLimitStep(limiters);
     for (let index = 0; index < 50; index++) now(asked);
-    const remaining = limiters.map((one) => one.local?.peek("203.0.113.9", 1).remaining);
-    expect(remaining).toEqual([8, 0, 8]);
+    const left = await Promise.all(limiters.map((one) => one.counts.peek("203.0.113.9", 1)));
+    expect(left.map(({ remaining }) => remaining)).toEqual([8, 0, 8]);
     const refused = now(asked);
     expect(JSON.parse(refused.refusal?.body ?? "")).toMatchObject({ "violated-policies": ["narrow"] });
     expect(parseList(field(refused, "RateLimit") ?? "").map(([name]) => name)).toEqual(["narrow", "wide", "last"]);
@@ -194,13 +194,13 @@ describe("RateLimitStep", () => {
   it("merges what two steps said, the tightest first, and refuses when either does", () => {
     const client = step(RateLimitConfig.tokenBucket({ name: "client", requests: 10, window: 60 }));
     const identity = step(RateLimitConfig.tokenBucket({ name: "user", requests: 4, window: 60, keyBy: "identity" }));
-    const merged = mergeOutcomes(now(client), now(identity, undefined, "u1"));
+    const merged = now(client).and(now(identity, undefined, "u1"));
     expect(field(merged, "RateLimit")).toBe('"user";r=3;t=15, "client";r=9;t=6');
     expect(field(merged, "RateLimit-Policy")).toBe('"user";q=4;w=60, "client";q=10;w=60');
     expect(merged.state?.name).toBe("user");
     expect(merged.refusal).toBeUndefined();
     for (let index = 0; index < 4; index++) now(identity, undefined, "u1");
-    expect(mergeOutcomes(now(client), now(identity, undefined, "u1")).refusal?.status).toBe(429);
+    expect(now(client).and(now(identity, undefined, "u1")).refusal?.status).toBe(429);
   });
 });
 
@@ -292,7 +292,7 @@ describe("a limit with a store", () => {
     const asked = new RateLimitStep([stored, local]);
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask(asked)));
     expect(answers.filter((outcome) => outcome?.refusal === undefined)).toHaveLength(3);
-    expect((await stored.peek("203.0.113.9")).remaining).toBe(97);
+    expect((await stored.counts.peek("203.0.113.9", 1)).remaining).toBe(97);
     const before = store.asked;
     expect(now(asked).refusal?.status).toBe(429);
     expect(store.asked).toBe(before);
@@ -303,7 +303,7 @@ describe("a limit with a store", () => {
     const local = limiter(RateLimitConfig.slidingWindow({ name: "local", requests: 9, window: 60 }));
     const asked = new RateLimitStep([limiter(stored), local]);
     for (let index = 0; index < 5; index++) await ask(asked);
-    expect(local.local?.peek("203.0.113.9", 1).remaining).toBe(8);
+    expect((await local.counts.peek("203.0.113.9", 1)).remaining).toBe(8);
   });
 
   it.each([

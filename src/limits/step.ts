@@ -1,15 +1,12 @@
 import type { AddressCheck } from "../client/address-check.js";
-import { andThen, type MaybePromise, together } from "../core/later.js";
+import type { MaybePromise } from "../core/later.js";
 import type { Refusal, StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import type { InFlight } from "../overload/in-flight.js";
 import { type LoadShedder, SHED } from "../overload/shedder.js";
 import type { RateLimitRequest } from "./config.js";
-import type { LimiterDecision } from "./guarded-store.js";
 import type { RateLimiter } from "./limiter.js";
-import { mergeOutcomes, outcomeOf, RateLimitOutcome, Verdict } from "./verdict.js";
-
-export { RateLimitOutcome, type RateLimitState } from "./verdict.js";
+import { LimitsVerdict, Verdict } from "./verdict.js";
 
 /** What the limits read of a request on its way, and leave in it. */
 export interface LimitedPassage {
@@ -19,7 +16,7 @@ export interface LimitedPassage {
   /** The verified token. */
   readonly verified: { readonly claims: { readonly sub?: string | undefined } } | undefined;
   /** What the limits decided, when any applied. */
-  limits: RateLimitOutcome | undefined;
+  limits: LimitsVerdict | undefined;
   /** The path that decides what is excluded; `undefined` when the router may see another. */
   readonly path: string | undefined;
   /** Keeps its places at gates. */
@@ -57,17 +54,17 @@ function countBy(
   identityOf: (passage: LimitedPassage) => string | undefined,
 ): LimitsStep {
   const { countsAddresses, readsPath } = limits;
-  const judge = (passage: LimitedPassage, outcome: RateLimitOutcome | undefined) => {
-    if (outcome === undefined) return undefined;
-    passage.limits = passage.limits === undefined ? outcome : mergeOutcomes(passage.limits, outcome);
-    return outcome.refusal;
+  const judge = (passage: LimitedPassage, verdict: LimitsVerdict | undefined) => {
+    if (verdict === undefined) return undefined;
+    passage.limits = passage.limits?.and(verdict) ?? verdict;
+    return verdict.refusal;
   };
   return (passage) => {
     if (passage.isPreflight) return undefined;
     const { view } = passage;
     if (countsAddresses) addresses.look(view);
-    const outcome = limits.check(view, view.request, identityOf(passage), readsPath ? passage.path : undefined);
-    return outcome instanceof Promise ? outcome.then((settled) => judge(passage, settled)) : judge(passage, outcome);
+    const verdict = limits.check(view, view.request, identityOf(passage), readsPath ? passage.path : undefined);
+    return verdict instanceof Promise ? verdict.then((settled) => judge(passage, settled)) : judge(passage, verdict);
   };
 }
 
@@ -76,7 +73,7 @@ function refuseWithoutPlace(passage: LimitedPassage, shedders: readonly LoadShed
   for (const shedder of shedders) {
     if (!shedder.refuses(passage.view, clientOf(passage, shedder), passage)) continue;
     // Refused requests use nothing up.
-    if (passage.limits !== undefined) passage.limits = giveBackOutcome(passage.limits);
+    passage.limits = passage.limits?.giveBack();
     return SHED;
   }
   // Of a limit that was added when the request was on its way already: nothing would give its place back.
@@ -91,41 +88,24 @@ function clientOf(passage: LimitedPassage, shedder: LoadShedder): string {
   return shedder.clientOf(passage.view);
 }
 
-/** One limit that applies to a request, with what it is counted by. */
-interface Application {
-  readonly limiter: RateLimiter;
-  readonly key: string;
-  readonly cost: number;
-}
-
 /** The limits that one step of the pipeline asks: those by client, or those by identity. */
 export class RateLimitStep {
   readonly #limiters: readonly RateLimiter[];
-  readonly #only: RateLimiter | undefined;
-  readonly #readsPath: boolean;
+  /** Whether there is nothing to ask. */
+  readonly isEmpty: boolean;
   /** Whether requests are counted by their client's address, or may be. */
   readonly countsAddresses: boolean;
+  /** Whether a limit excludes paths, so that `check` must be given the request's. */
+  readonly readsPath: boolean;
+  /** Whether a store is asked, which costs a round trip. */
+  readonly asksStores: boolean;
 
   constructor(limiters: readonly RateLimiter[]) {
     this.#limiters = limiters;
-    this.#only = limiters.length === 1 ? limiters[0] : undefined;
+    this.isEmpty = limiters.length === 0;
     this.countsAddresses = limiters.some(({ config }) => config.key === undefined);
-    this.#readsPath = limiters.some(({ readsPath }) => readsPath);
-  }
-
-  /** Whether a limit excludes paths, so that `check` must be given the request's. */
-  get readsPath(): boolean {
-    return this.#readsPath;
-  }
-
-  /** Whether a store is asked, which costs a round trip. */
-  get asksStores(): boolean {
-    return this.#limiters.some(({ local }) => local === undefined);
-  }
-
-  /** Whether there is nothing to ask. */
-  get isEmpty(): boolean {
-    return this.#limiters.length === 0;
+    this.readsPath = limiters.some(({ readsPath }) => readsPath);
+    this.asksStores = limiters.some(({ counts }) => !counts.isLocal);
   }
 
   /**
@@ -143,34 +123,19 @@ export class RateLimitStep {
     request: RateLimitRequest,
     identity: string | undefined,
     path: string | undefined,
-  ): MaybePromise<RateLimitOutcome | undefined> {
-    const only = this.#only;
-    if (only !== undefined) return this.#checkOne(only, view, request, identity, path);
-    const applications: Application[] = [];
+  ): MaybePromise<LimitsVerdict | undefined> {
+    const verdicts: Verdict[] = [];
     for (const limiter of this.#limiters) {
-      const key = limiter.excludes(path) ? undefined : limiter.keyOf(request, view.clientIp, identity);
-      if (key !== undefined) applications.push({ limiter, key, cost: limiter.costOf(request) });
+      const key = limiter.excludes(path) ? undefined : limiter.keys.keyOf(request, view.clientIp, identity);
+      if (key !== undefined) verdicts.push(new Verdict(limiter, key, limiter.keys.costOf(request)));
     }
-    if (applications.length === 0) return undefined;
-    return andThen(consumeAll(applications), (verdicts) => report(view, outcomeOf(verdicts)));
-  }
-
-  #checkOne(
-    limiter: RateLimiter,
-    view: RequestView,
-    request: RateLimitRequest,
-    identity: string | undefined,
-    path: string | undefined,
-  ): MaybePromise<RateLimitOutcome | undefined> {
-    if (limiter.excludes(path)) return undefined;
-    const key = limiter.keyOf(request, view.clientIp, identity);
-    if (key === undefined) return undefined;
-    const cost = limiter.costOf(request);
-    const decision = limiter.consume(key, cost);
-    if (decision instanceof Promise) {
-      return decision.then((settled) => reportOne(view, new Verdict(limiter, key, cost, settled)));
+    if (verdicts.length === 0) return undefined;
+    if (!this.asksStores) {
+      takeInMemory(verdicts);
+      return report(view, verdicts);
     }
-    return reportOne(view, new Verdict(limiter, key, cost, decision));
+    const taken = takeAll(verdicts);
+    return taken instanceof Promise ? taken.then((settled) => report(view, settled)) : report(view, taken);
   }
 }
 
@@ -181,95 +146,39 @@ export class RateLimitStep {
  * when the stores have answered: what it took could not be given back exactly after a wait, when
  * others have taken since.
  */
-function consumeAll(applications: readonly Application[]): MaybePromise<readonly Verdict[]> {
-  const inMemory = applications.filter(({ limiter }) => limiter.local !== undefined);
-  const inStores = applications.filter(({ limiter }) => limiter.local === undefined);
-  if (inStores.length === 0) return consumeInMemory(inMemory);
-  const foreseen = peekInMemory(inMemory);
-  if (foreseen.some((verdict) => verdict.refuses)) return foreseen;
-  const decisions = inStores.map(({ limiter, key, cost }) => limiter.consume(key, cost));
-  return andThen(together(decisions), (settled) => {
-    const stored = settled
-      .map((decision, index) => verdictOf(inStores[index], decision))
-      .filter((verdict) => verdict !== undefined);
-    if (stored.some((verdict) => verdict.refuses)) return [...giveBack(stored), ...peekInMemory(inMemory)];
-    const taken = consumeInMemory(inMemory);
-    return taken.some((verdict) => verdict.refuses) ? [...giveBack(stored), ...taken] : [...stored, ...taken];
-  });
+function takeAll(verdicts: readonly Verdict[]): MaybePromise<readonly Verdict[]> {
+  const inMemory = verdicts.filter(({ limiter }) => limiter.counts.isLocal);
+  const inStores = verdicts.filter(({ limiter }) => !limiter.counts.isLocal);
+  for (const verdict of inMemory) verdict.peek();
+  if (inMemory.some(({ refuses }) => refuses)) return inMemory;
+  const waits = inStores.map((verdict) => verdict.take()).filter((wait) => wait !== undefined);
+  const finish = (): readonly Verdict[] => {
+    const isRefused = inStores.some(({ refuses }) => refuses);
+    if (isRefused) for (const verdict of inMemory) verdict.peek();
+    else takeInMemory(inMemory);
+    if (isRefused || inMemory.some(({ refuses }) => refuses)) for (const verdict of inStores) verdict.giveBack();
+    return [...inStores, ...inMemory];
+  };
+  return waits.length === 0 ? finish() : Promise.all(waits).then(finish);
 }
 
-/** Takes from limits in memory, or from none of them when one refuses. */
-function consumeInMemory(applications: readonly Application[]): readonly Verdict[] {
-  const verdicts: Verdict[] = [];
-  for (const { limiter, key, cost } of applications) {
-    const decision = limiter.consume(key, cost);
-    // A limit in memory answers at once; a promise is not among its answers.
-    if (decision instanceof Promise) continue;
-    const verdict = new Verdict(limiter, key, cost, decision);
-    verdicts.push(verdict);
-    if (verdict.refuses) return [...giveBack(verdicts), ...peekInMemory(applications.slice(verdicts.length))];
+/** Takes from limits in memory, or from none of them when one refuses: then each tells what it would say. */
+function takeInMemory(verdicts: readonly Verdict[]): void {
+  for (let index = 0; index < verdicts.length; index++) {
+    const verdict = verdicts[index];
+    // A limit in memory answers at once.
+    void verdict?.take();
+    if (verdict?.refuses !== true) continue;
+    for (const earlier of verdicts.slice(0, index)) earlier.giveBack();
+    for (const later of verdicts.slice(index + 1)) later.peek();
+    return;
   }
-  return verdicts;
 }
 
-/** What limits in memory would say, so that a refusal tells of all of them and of the longest wait. */
-function peekInMemory(applications: readonly Application[]): readonly Verdict[] {
-  return applications.flatMap(({ limiter, key, cost }) => {
-    const decision = limiter.peek(key, cost);
-    return decision instanceof Promise ? [] : [new Verdict(limiter, key, cost, decision)];
-  });
-}
-
-/** Gives back what was taken; the verdicts as they are then. */
-function giveBack(verdicts: readonly Verdict[]): readonly Verdict[] {
-  return verdicts.map((verdict) => {
-    if (!verdict.hasTaken) return verdict;
-    const { limiter, key, cost, decision } = verdict;
-    void limiter.giveBack(key, cost, decision);
-    const now = limiter.local?.peek(key, cost);
-    return verdict.withDecision(now ?? { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) });
-  });
-}
-
-/**
- * Gives back what the limits of a request took, for one that something else refused.
- *
- * @returns what the limits say then
- */
-export function giveBackOutcome(outcome: RateLimitOutcome): RateLimitOutcome {
-  return outcomeOf(giveBack(outcome.verdicts));
-}
-
-/**
- * Gives back what limits of these names took, because others take their place.
- *
- * @returns what the other limits said; `undefined` when none is left
- */
-export function giveBackNamed(
-  outcome: RateLimitOutcome,
-  names: ReadonlySet<string> | "all",
-): RateLimitOutcome | undefined {
-  const isNamed = ({ limiter }: Verdict) => names === "all" || names.has(limiter.name);
-  if (!outcome.verdicts.some(isNamed)) return outcome;
-  giveBack(outcome.verdicts.filter(isNamed));
-  const rest = outcome.verdicts.filter((verdict) => !isNamed(verdict));
-  return rest.length === 0 ? undefined : outcomeOf(rest);
-}
-
-function verdictOf(application: Application | undefined, decision: LimiterDecision): Verdict | undefined {
-  return application && new Verdict(application.limiter, application.key, application.cost, decision);
-}
-
-function report(view: RequestView, outcome: RateLimitOutcome): RateLimitOutcome {
-  for (const verdict of outcome.verdicts) reportVerdict(view, verdict);
-  return outcome;
-}
-
-function reportOne(view: RequestView, verdict: Verdict): RateLimitOutcome {
-  reportVerdict(view, verdict);
-  return new RateLimitOutcome([verdict]);
-}
-
-function reportVerdict(view: RequestView, { limiter, decision }: Verdict): void {
-  if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(view, decision);
+function report(view: RequestView, verdicts: readonly Verdict[]): LimitsVerdict {
+  const verdict = new LimitsVerdict(verdicts);
+  for (const { limiter, decision } of verdict.verdicts) {
+    if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(view, decision);
+  }
+  return verdict;
 }

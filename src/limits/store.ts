@@ -83,12 +83,38 @@ export interface RateLimitStore {
   close?(): MaybePromise<void>;
 }
 
-/** One limit's counts in this process's memory. */
-export interface KeyedLimit {
-  consume(key: string, cost: number): RateLimitDecision;
+/** What the counts of a limit say: a store's decision, or what stands in for it. */
+export interface Decision extends RateLimitDecision {
+  /** The store did not answer and nobody counted: the figures say nothing. */
+  readonly isUnavailable?: boolean;
+  /** Counted in this process, because the store did not answer. */
+  readonly isLocal?: boolean;
+}
+
+/** The counts of one limit, wherever they are kept. A store that fails is no failure of theirs. */
+export interface Counts {
+  /** Whether they are in this process, which answers at once. */
+  readonly isLocal: boolean;
+  consume(key: string, cost: number): MaybePromise<Decision>;
   /** Takes into debt, of at most another quota. */
-  charge(key: string, cost: number): RateLimitDecision;
-  peek(key: string, cost: number): RateLimitDecision;
+  charge(key: string, cost: number): MaybePromise<Decision>;
+  peek(key: string, cost: number): MaybePromise<Decision>;
+  /**
+   * Gives back what was taken, for a request that something else refused.
+   *
+   * @param taken the decision that took it
+   */
+  giveBack(key: string, cost: number, taken: Decision): MaybePromise<unknown>;
+  /** Forgets a key; rejects when a store does, because the caller is the application. */
+  reset(key: string): MaybePromise<void>;
+}
+
+/** Counts in this process's memory. */
+export interface MemoryCounts extends Counts {
+  readonly isLocal: true;
+  consume(key: string, cost: number): Decision;
+  charge(key: string, cost: number): Decision;
+  peek(key: string, cost: number): Decision;
   giveBack(key: string, cost: number): void;
   reset(key: string): void;
   /** Bytes held by its tables. */

@@ -1,34 +1,70 @@
 import type { Refusal } from "../core/problem.js";
-import type { LimiterDecision } from "./guarded-store.js";
 import { headerFields, type LimitFields, retryAfterSeconds } from "./header-fields.js";
 import type { RateLimiter } from "./limiter.js";
 import { COUNTS_UNAVAILABLE, quotaExceeded, REDUCED_CAPACITY, type TemporaryRefusal } from "./refusals.js";
+import type { Decision } from "./store.js";
 
-/** What one limit said about a request. */
+/** The decision on what was not asked for yet: it refuses nothing, and its figures say nothing. */
+const NOT_ASKED: Decision = Object.freeze({
+  isAllowed: true,
+  limit: 0,
+  remaining: 0,
+  resetMs: 0,
+  retryAfterMs: 0,
+  wasReduced: false,
+  isUnavailable: true,
+});
+
+/** One limit that applies to a request: what it counts, and what it decided. */
 export class Verdict {
+  decision: Decision = NOT_ASKED;
   /** Whether this refuses the request; a dry run never does. */
-  readonly refuses: boolean;
+  refuses = false;
+  #hasTaken = false;
 
   constructor(
     readonly limiter: RateLimiter,
     readonly key: string,
     readonly cost: number,
-    readonly decision: LimiterDecision,
-  ) {
-    this.refuses = !decision.isAllowed && !limiter.config.dryRun;
-  }
+  ) {}
 
   get fields(): LimitFields {
     return this.limiter.fields;
   }
 
-  /** Whether a taken cost is to be given back when something else refuses. */
-  get hasTaken(): boolean {
-    return this.decision.isAllowed && this.decision.isUnavailable !== true;
+  /** Takes the cost, if the quota has it. A promise only when a store must be waited for. */
+  take(): Promise<void> | undefined {
+    const answer = this.limiter.counts.consume(this.key, this.cost);
+    if (answer instanceof Promise) return answer.then((decision) => this.#noteTaken(decision));
+    this.#noteTaken(answer);
+    return undefined;
   }
 
-  withDecision(decision: LimiterDecision): Verdict {
-    return new Verdict(this.limiter, this.key, this.cost, decision);
+  /** Asks what memory would decide now; a store is not asked. */
+  peek(): void {
+    const { counts } = this.limiter;
+    if (counts.isLocal) this.#decide(counts.peek(this.key, this.cost));
+  }
+
+  /** Gives back what was taken, if anything was. */
+  giveBack(): void {
+    if (!this.#hasTaken) return;
+    this.#hasTaken = false;
+    const { decision, key, cost } = this;
+    const { counts } = this.limiter;
+    void counts.giveBack(key, cost, decision);
+    if (counts.isLocal) this.peek();
+    else this.decision = { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) };
+  }
+
+  #noteTaken(decision: Decision): void {
+    this.#decide(decision);
+    this.#hasTaken = decision.isAllowed && decision.isUnavailable !== true;
+  }
+
+  #decide(decision: Decision): void {
+    this.decision = decision;
+    this.refuses = !decision.isAllowed && !this.limiter.config.dryRun;
   }
 }
 
@@ -50,7 +86,7 @@ export interface RateLimitState {
 }
 
 /** A decision as the application sees it. */
-export function rateLimitState({ name, fields }: RateLimiter, decision: LimiterDecision): RateLimitState {
+export function rateLimitState({ name, fields }: RateLimiter, decision: Decision): RateLimitState {
   const { debt } = decision;
   return {
     name,
@@ -63,14 +99,24 @@ export function rateLimitState({ name, fields }: RateLimiter, decision: LimiterD
   };
 }
 
-/** What the limits of a request said, the tightest first. */
-export class RateLimitOutcome {
-  /** How to refuse the request, with `Retry-After`; `undefined` when it may go on. */
-  readonly refusal: Refusal | undefined;
+/** What all limits of a request decided. */
+export class LimitsVerdict {
+  /** The tightest first. */
+  readonly verdicts: readonly Verdict[];
 
-  /** @param verdicts at least one, the tightest first */
-  constructor(readonly verdicts: readonly Verdict[]) {
-    this.refusal = refusalOf(verdicts);
+  /** @param verdicts at least one, in any order */
+  constructor(verdicts: readonly Verdict[]) {
+    this.verdicts = verdicts.length === 1 ? verdicts : verdicts.toSorted(byTightness);
+  }
+
+  /** How to refuse the request, with `Retry-After`; `undefined` when it may go on. */
+  get refusal(): Refusal | undefined {
+    let seconds = 0;
+    for (const verdict of this.verdicts) {
+      // A client that waits as long as the slowest of them asks is admitted by all.
+      if (verdict.refuses) seconds = Math.max(seconds, retryAfterSeconds(verdict.decision));
+    }
+    return seconds === 0 ? undefined : preparedFor(this.verdicts).after(seconds);
   }
 
   /** The state of the tightest limit. */
@@ -84,24 +130,37 @@ export class RateLimitOutcome {
    * values. They are not among those of the refusal.
    */
   get headers(): readonly string[] {
-    const { verdicts } = this;
-    const only = verdicts.length === 1 ? verdicts[0] : undefined;
-    if (only !== undefined) return only.decision.isUnavailable === true ? [] : only.fields.lines(only.decision);
-    const areCounted = verdicts.every(({ decision }) => decision.isUnavailable !== true);
-    return headerFields(areCounted ? verdicts : verdicts.filter(({ decision }) => decision.isUnavailable !== true));
+    return headerFields(this.verdicts);
   }
-}
 
-/** The outcome of several verdicts in any order. */
-export function outcomeOf(verdicts: readonly Verdict[]): RateLimitOutcome {
-  return new RateLimitOutcome(verdicts.length < 2 ? verdicts : verdicts.toSorted(byTightness));
-}
+  /** Together with what a later step of the pipeline decided; refuses when either does. */
+  and(later: LimitsVerdict): LimitsVerdict {
+    return new LimitsVerdict([...this.verdicts, ...later.verdicts]);
+  }
 
-/**
- * One outcome for what two steps of the pipeline said about a request; it refuses when either does.
- */
-export function mergeOutcomes(first: RateLimitOutcome, second: RateLimitOutcome): RateLimitOutcome {
-  return outcomeOf([...first.verdicts, ...second.verdicts]);
+  /**
+   * Gives back all that was taken, for a request that something else refused.
+   *
+   * @returns what the limits say then
+   */
+  giveBack(): LimitsVerdict {
+    for (const verdict of this.verdicts) verdict.giveBack();
+    return new LimitsVerdict(this.verdicts);
+  }
+
+  /**
+   * Gives back what limits of these names took, because others take their place.
+   *
+   * @returns what the other limits said; `undefined` when none is left
+   */
+  without(names: ReadonlySet<string> | "all"): LimitsVerdict | undefined {
+    const rest: Verdict[] = [];
+    for (const verdict of this.verdicts) {
+      if (names === "all" || names.has(verdict.limiter.name)) verdict.giveBack();
+      else rest.push(verdict);
+    }
+    return rest.length === 0 ? undefined : new LimitsVerdict(rest);
+  }
 }
 
 /** The least share left first; of equals, the one that takes longest to be whole again. */
@@ -110,30 +169,20 @@ function byTightness(a: Verdict, b: Verdict): number {
   return shares !== 0 ? shares : b.decision.resetMs - a.decision.resetMs;
 }
 
-function refusalOf(verdicts: readonly Verdict[]): Refusal | undefined {
-  let first: Verdict | undefined;
-  let retryAfter = 0;
-  let refusing = 0;
-  for (const verdict of verdicts) {
-    if (!verdict.refuses) continue;
-    first ??= verdict;
-    refusing++;
-    // Who waits as long as the slowest of them asks is admitted by all.
-    retryAfter = Math.max(retryAfter, retryAfterSeconds(verdict.decision));
-  }
-  if (first === undefined) return undefined;
-  const prepared = refusing === 1 ? preparedFor(first) : preparedForMany(verdicts.filter((verdict) => verdict.refuses));
-  return prepared.after(retryAfter);
-}
-
-function preparedFor(verdict: Verdict): TemporaryRefusal {
-  if (verdict.decision.isUnavailable === true) return COUNTS_UNAVAILABLE;
-  return verdict.decision.wasReduced ? REDUCED_CAPACITY : verdict.limiter.quotaExceeded;
-}
-
 /** A quota that is used up says more than a reduction, and that more than a store that is gone. */
-function preparedForMany(refusing: readonly Verdict[]): TemporaryRefusal {
-  const exceeded = refusing.filter(({ decision }) => decision.isUnavailable !== true && !decision.wasReduced);
-  if (exceeded.length > 0) return quotaExceeded(exceeded.map(({ limiter }) => limiter.name));
-  return refusing.some(({ decision }) => decision.wasReduced) ? REDUCED_CAPACITY : COUNTS_UNAVAILABLE;
+function preparedFor(verdicts: readonly Verdict[]): TemporaryRefusal {
+  const exceeded = verdicts.filter(isExceeded);
+  const [first] = exceeded;
+  if (first === undefined) return verdicts.some(isReduced) ? REDUCED_CAPACITY : COUNTS_UNAVAILABLE;
+  return exceeded.length === 1
+    ? first.limiter.quotaExceeded
+    : quotaExceeded(exceeded.map(({ limiter }) => limiter.name));
+}
+
+function isReduced({ refuses, decision }: Verdict): boolean {
+  return refuses && decision.wasReduced;
+}
+
+function isExceeded({ refuses, decision }: Verdict): boolean {
+  return refuses && decision.isUnavailable !== true && !decision.wasReduced;
 }

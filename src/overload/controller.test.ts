@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import { TestClock } from "../limits/clock.fake.js";
 import { AdaptiveController } from "./controller.js";
+import { LoadMonitor, type LoadSnapshot } from "./load.js";
 
 const bounds = { minRequests: 10, baseRequests: 100, cpuThreshold: 0.8, memoryThreshold: 0.9, latencyThresholdMs: 100 };
 const calm = {
@@ -14,6 +15,16 @@ const calm = {
   backlogMs: 0,
 };
 
+class LoadAsTold extends LoadMonitor {
+  constructor(readonly tell: () => LoadSnapshot) {
+    super();
+  }
+
+  override snapshot() {
+    return this.tell();
+  }
+}
+
 describe("AdaptiveController", () => {
   it("takes a step at most every 100 ms and tells of it at most once a second", () => {
     const clock = new TestClock(0);
@@ -22,12 +33,10 @@ describe("AdaptiveController", () => {
     events.on("ratelimit.adapted", (event) => told.push({ ...event, atMs: clock.nowMs }));
     let load = { ...calm, cpu: 1 };
     let samples = 0;
-    const source = {
-      snapshot: () => {
-        samples++;
-        return load;
-      },
-    };
+    const source = new LoadAsTold(() => {
+      samples++;
+      return load;
+    });
     const controller = new AdaptiveController("api", bounds, { clock, load: source, events });
     for (; clock.nowMs < 5000; clock.nowMs += 10) controller.refresh();
     expect(samples).toBe(49);
@@ -57,7 +66,7 @@ describe("AdaptiveController", () => {
   it("goes down for what its gate has no place for", () => {
     const clock = new TestClock(0);
     const gate = { shedShare: () => 0.6 };
-    const parts = { clock, load: { snapshot: () => calm }, events: new EventHub(), gate };
+    const parts = { clock, load: new LoadAsTold(() => calm), events: new EventHub(), gate };
     const controller = new AdaptiveController("api", bounds, parts);
     for (; clock.nowMs < 3000; clock.nowMs += 100) controller.refresh();
     expect(controller.reason).toBe("shedding");

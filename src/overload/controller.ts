@@ -8,7 +8,7 @@ import {
   nextLimit,
   unreduced,
 } from "./control-law.js";
-import type { LoadSource } from "./load.js";
+import type { LoadMonitor } from "./load.js";
 
 /** A step is taken at most this often. */
 const STEP_EVERY_MS = 100;
@@ -19,7 +19,7 @@ const REFUSING_MS = 1000;
 /** What a controller works with. */
 export interface AdaptiveParts {
   readonly clock: Clock;
-  readonly load: LoadSource;
+  readonly load: LoadMonitor;
   readonly events: EventHub;
   /** Tells what found no place; `undefined` without `maxConcurrency`. */
   readonly gate?: { shedShare(nowMs: number): number } | undefined;

@@ -1,6 +1,7 @@
 import type { Clock } from "../core/clock.js";
 import { type ClientPlaces, PlacesByClient } from "./client-places.js";
 import { ConcurrencyLimit } from "./concurrency-limit.js";
+import type { LoadMonitor } from "./load.js";
 import { Place } from "./place.js";
 import { placesFor, type RequestPriority } from "./priority.js";
 import type { EventLoopTurns } from "./turns.js";
@@ -14,17 +15,10 @@ export interface GateState {
   readonly shedShare: number;
 }
 
-/** What a gate must know of the load. */
-export interface GateLoad {
-  readonly turns: EventLoopTurns;
-  /** What a request costs the event loop, in milliseconds; 0 when that is not known. */
-  readonly requestCostMs: number;
-}
-
 /** What a gate works with. */
 export interface GateParts {
   readonly clock: Clock;
-  readonly load: GateLoad;
+  readonly load: LoadMonitor;
   /** Milliseconds of work for the event loop that `"auto"` lets stand in front of it. */
   readonly longestBacklogMs: number;
   /** The share of the places that one client may hold, up to 1; see {@link ConcurrencyGate.hasPlaceFor} for the default. */
@@ -62,7 +56,7 @@ const SLICE_MS = 100;
  */
 export class ConcurrencyGate {
   readonly #clock: Clock;
-  readonly #load: GateLoad;
+  readonly #load: LoadMonitor;
   readonly #turns: EventLoopTurns;
   readonly #longestBacklogMs: number;
   readonly #fixedLimit: number | undefined;

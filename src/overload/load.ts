@@ -30,11 +30,6 @@ export interface LoadSnapshot {
   readonly backlogMs: number;
 }
 
-/** What can give a snapshot. */
-export interface LoadSource {
-  snapshot(): LoadSnapshot;
-}
-
 /** Where the figures come from; tests give their own. */
 export interface LoadMonitorOptions {
   readonly clock?: Clock | undefined;
@@ -57,7 +52,7 @@ const NEWEST_WEIGHT = 0.4;
  * 100 ms. Apart from the event loop's delay, which is watched from the first request on, nothing runs
  * by itself: a process that asks nobody pays nothing.
  */
-export class LoadMonitor implements LoadSource {
+export class LoadMonitor {
   readonly turns: EventLoopTurns;
   readonly #clock: Clock;
   readonly #cpu: CpuMeter;

@@ -1,10 +1,12 @@
+import { ApplicationFunction } from "../core/application-function.js";
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
 import type { PathPatterns } from "../core/path-patterns.js";
 import { type Refusal, refusal } from "../core/problem.js";
 import { type HostRequest, type RequestView, requestEvent } from "../core/request-view.js";
-import { ConcurrencyGate, type GateLoad } from "./gate.js";
+import { ConcurrencyGate } from "./gate.js";
 import type { InFlight } from "./in-flight.js";
+import type { LoadMonitor } from "./load.js";
 import { isPriority, type RequestPriority } from "./priority.js";
 
 /** Says how much a request matters when not all can be served. */
@@ -33,7 +35,7 @@ export interface SheddingOptions {
 export interface SheddingParts {
   readonly clock: Clock;
   readonly events: EventHub;
-  readonly load: GateLoad;
+  readonly load: LoadMonitor;
 }
 
 /** Work in front of the event loop may take so much of the latency; the rest is for waiting before, and the work itself. */
@@ -63,7 +65,7 @@ export class LoadShedder {
   readonly gate: ConcurrencyGate;
   readonly #options: SheddingOptions;
   readonly #events: EventHub;
-  #hasWarned = false;
+  readonly #priority: ApplicationFunction<HostRequest, RequestPriority> | undefined;
   #hasWarnedOfShare = false;
 
   constructor(options: SheddingOptions, parts: SheddingParts) {
@@ -72,6 +74,13 @@ export class LoadShedder {
     const longestBacklogMs = options.latencyThresholdMs * BACKLOG_SHARE;
     const { maxConcurrency, clientShare } = options;
     this.gate = new ConcurrencyGate(maxConcurrency, { ...parts, longestBacklogMs, clientShare });
+    this.#priority =
+      options.priority &&
+      new ApplicationFunction(options.priority, {
+        isAnswer: isPriority,
+        warn: (problem) =>
+          this.#warn("CELLO_RATE_LIMIT_PRIORITY", `the priority function ${problem}; the request counted as normal`),
+      });
   }
 
   /**
@@ -81,7 +90,7 @@ export class LoadShedder {
    * @param request knows the decoded path, which is read only when there is no place
    */
   refuses(view: RequestView, client: string, request: SheddableRequest): boolean {
-    const priority = this.#priorityOf(view.request);
+    const priority = this.#priority?.answer(view.request, "normal") ?? "normal";
     const hasPlace = this.gate.hasPlace(priority);
     if (hasPlace && this.gate.hasPlaceFor(client, priority, request.inFlight?.hasBodyToCome === true)) return false;
     if (this.#exempts(request.path)) return false;
@@ -101,36 +110,19 @@ export class LoadShedder {
     this.gate.noteShareTaken();
     if (this.#hasWarnedOfShare) return;
     this.#hasWarnedOfShare = true;
-    const message =
-      `rate limit "${this.#options.name}": requests were refused because one client held its share of maxConcurrency ` +
+    const problem =
+      "requests were refused because one client held its share of maxConcurrency " +
       "while places were free; behind a proxy give trustProxy, or all clients count as the proxy; " +
       "for a server with a single client give clientShare: 1";
-    this.#events.emit("config.warning", { code: "CELLO_CLIENT_SHARE", message });
+    this.#warn("CELLO_CLIENT_SHARE", problem);
+  }
+
+  #warn(code: string, problem: string): void {
+    this.#events.emit("config.warning", { code, message: `rate limit "${this.#options.name}": ${problem}` });
   }
 
   #exempts(path: string | undefined): boolean {
     return path !== undefined && this.#options.exempt.some((patterns) => patterns.matches(path));
-  }
-
-  /** A function that fails neither ends the request nor lets it pass before others. */
-  #priorityOf(request: HostRequest): RequestPriority {
-    const { priority } = this.#options;
-    if (priority === undefined) return "normal";
-    try {
-      const answer: unknown = priority(request);
-      if (isPriority(answer)) return answer;
-      this.#warnOnce(`answered ${typeof answer}`);
-    } catch (error) {
-      this.#warnOnce(`threw (${error instanceof Error ? error.name : typeof error})`);
-    }
-    return "normal";
-  }
-
-  #warnOnce(what: string): void {
-    if (this.#hasWarned) return;
-    this.#hasWarned = true;
-    const message = `rate limit "${this.#options.name}": the priority function ${what}; the request counted as normal`;
-    this.#events.emit("config.warning", { code: "CELLO_RATE_LIMIT_PRIORITY", message });
   }
 
   /** The event is built only when somebody listens. */

@@ -5,7 +5,7 @@ import type { RequestView } from "../core/request-view.js";
 import { createNonce } from "../headers/csp/nonce.js";
 import type { VerifiedToken } from "../jwt/authenticator.js";
 import type { JwtClaims } from "../jwt/claims.js";
-import type { RateLimitOutcome, RateLimitState } from "../limits/step.js";
+import type { LimitsVerdict, RateLimitState } from "../limits/verdict.js";
 import { InFlight } from "../overload/in-flight.js";
 import { isSessionUsed, type Session } from "../session/session.js";
 import type { Policy } from "./policy.js";
@@ -17,7 +17,7 @@ export class Passage implements SecuredRequest {
   /** The verified token, when there is one. */
   verified: VerifiedToken | undefined = undefined;
   /** What the limits decided, when any applied. */
-  limits: RateLimitOutcome | undefined = undefined;
+  limits: LimitsVerdict | undefined = undefined;
   /** The session, once it was opened. */
   openedSession: Session | undefined = undefined;
   /** Whether the request target is what the router goes on to match. */

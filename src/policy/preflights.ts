@@ -5,9 +5,9 @@ import type { Refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import type { Cors } from "../cors/cors.js";
 import { isPreflight } from "../cors/preflight.js";
-import { createKeyedLimit } from "../limits/memory/store.js";
+import { createMemoryCounts } from "../limits/memory/store.js";
 import { quotaExceeded } from "../limits/refusals.js";
-import type { KeyedLimit } from "../limits/store.js";
+import type { MemoryCounts } from "../limits/store.js";
 import type { Step } from "./pipeline.js";
 
 /**
@@ -38,7 +38,7 @@ const MOST_CLIENTS = 100_000;
  * In this process's memory, also where limits are shared: it protects the process, and no store is asked.
  */
 export class Preflights {
-  readonly #limit: KeyedLimit;
+  readonly #limit: MemoryCounts;
   readonly #keys: ClientKeys;
   readonly #events: EventHub;
   readonly #refusal = quotaExceeded([NAME]);
@@ -57,7 +57,7 @@ export class Preflights {
       isAdaptive: false,
       requestsInForce: perMinute,
     } as const;
-    this.#limit = createKeyedLimit(policy, parts.clock);
+    this.#limit = createMemoryCounts(policy, parts.clock);
   }
 
   /** Whether a browser asks with this request what it may send. */

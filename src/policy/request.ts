@@ -1,5 +1,5 @@
 import type { JwtClaims } from "../jwt/claims.js";
-import type { RateLimitState } from "../limits/step.js";
+import type { RateLimitState } from "../limits/verdict.js";
 import type { Session } from "../session/session.js";
 
 /** What the security layer adds to the request of every host: the fields that a handler reads. */

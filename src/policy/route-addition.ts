@@ -1,7 +1,6 @@
 import { ConfigError } from "../core/errors.js";
 import type { StepResult } from "../core/problem.js";
 import type { RateLimiter } from "../limits/limiter.js";
-import { giveBackNamed } from "../limits/step.js";
 import type { Passage } from "./passage.js";
 import { admit, compileSteps } from "./pipeline.js";
 import type { Policy } from "./policy.js";
@@ -32,7 +31,7 @@ export class RouteAddition {
   /** Takes a request that was let pass in front through what the route adds, as {@link admit} does. */
   admit(passage: Passage): StepResult {
     passage.route = this.#over(passage.route);
-    if (passage.limits !== undefined) passage.limits = giveBackNamed(passage.limits, this.#replacedLimits);
+    passage.limits = passage.limits?.without(this.#replacedLimits);
     return admit(passage);
   }
 

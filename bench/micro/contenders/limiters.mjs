@@ -38,7 +38,7 @@ export const contenders = {
 };
 
 async function celloContender(algorithm, keys) {
-  const { createKeyedLimit } = await import("../../../dist/limits/memory/store.js");
+  const { createMemoryCounts } = await import("../../../dist/limits/memory/store.js");
   const { systemClock } = await import("../../../dist/core/clock.js");
   const { requests, window } = limitFor(keys);
   const policy = {
@@ -51,7 +51,7 @@ async function celloContender(algorithm, keys) {
     isAdaptive: false,
     requestsInForce: requests,
   };
-  const limit = createKeyedLimit(policy, systemClock);
+  const limit = createMemoryCounts(policy, systemClock);
   return contender(keys, false, (key) => {
     const decision = limit.consume(key, 1);
     if (!decision.isAllowed) throw new Error("the limit was to admit everything");

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "../store.js";
+import type { MemoryCounts, RateLimitDecision, RateLimitPolicy } from "../store.js";
 import { keyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
 import { Ticks } from "./ticks.js";
@@ -33,7 +33,8 @@ const GOLDEN_RATIO = 0x9e3779b1;
  * A second time beside it is that of the bucket as the unreduced limit would have it by now, had it
  * been in force all along. It tells whether the reduction alone refused a request.
  */
-export class AdaptiveBuckets implements KeyedLimit {
+export class AdaptiveBuckets implements MemoryCounts {
+  readonly isLocal = true;
   readonly #policy: RateLimitPolicy;
   readonly #partOf: (fingerprint: number, time: number) => number;
   readonly #table: KeyTable;

@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "../store.js";
+import type { MemoryCounts, RateLimitDecision, RateLimitPolicy } from "../store.js";
 import { keyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
 import { StampRing } from "./stamp-ring.js";
@@ -24,7 +24,8 @@ const MOST_STAMPS = 256;
  * Stamps are rounded up to a tick (about a microsecond) and the time of a decision down, so that the
  * bound holds for the times between ticks too.
  */
-export class SlidingWindows implements KeyedLimit {
+export class SlidingWindows implements MemoryCounts {
+  readonly isLocal = true;
   readonly #table: KeyTable;
   readonly #time: Ticks;
   readonly #requests: number;

@@ -1,13 +1,13 @@
 import { type Clock, readClock } from "../../core/clock.js";
 import { read } from "../../core/options.js";
 import { strictConstruction } from "../../core/strict-calls.js";
-import type { KeyedLimit, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../store.js";
+import type { MemoryCounts, RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../store.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
 import { SlidingWindows } from "./sliding-window.js";
 import { TokenBuckets } from "./token-bucket.js";
 
 /** The counts of one limit in this process's memory. */
-export function createKeyedLimit(policy: RateLimitPolicy, clock: Clock): KeyedLimit {
+export function createMemoryCounts(policy: RateLimitPolicy, clock: Clock): MemoryCounts {
   if (policy.algorithm === "sliding-window") return new SlidingWindows(policy, clock);
   return policy.isAdaptive ? new AdaptiveBuckets(policy, clock) : new TokenBuckets(policy, clock);
 }
@@ -26,8 +26,8 @@ export function createKeyedLimit(policy: RateLimitPolicy, clock: Clock): KeyedLi
  */
 export class MemoryRateLimitStore implements RateLimitStore {
   readonly #clock: Clock;
-  readonly #byPolicy = new WeakMap<RateLimitPolicy, KeyedLimit>();
-  readonly #byId = new Map<string, KeyedLimit>();
+  readonly #byPolicy = new WeakMap<RateLimitPolicy, MemoryCounts>();
+  readonly #byId = new Map<string, MemoryCounts>();
 
   /**
    * @param options a clock other than the machine's, for tests
@@ -61,12 +61,12 @@ export class MemoryRateLimitStore implements RateLimitStore {
     this.#byId.clear();
   }
 
-  #limit(policy: RateLimitPolicy): KeyedLimit {
+  #limit(policy: RateLimitPolicy): MemoryCounts {
     const known = this.#byPolicy.get(policy);
     if (known !== undefined) return known;
     // Policies of the same id and figures share their counts, as they would in a store elsewhere.
     const id = JSON.stringify([policy.id, policy.algorithm, policy.requests, policy.windowMs, policy.isAdaptive]);
-    const limit = this.#byId.get(id) ?? createKeyedLimit(policy, this.#clock);
+    const limit = this.#byId.get(id) ?? createMemoryCounts(policy, this.#clock);
     this.#byId.set(id, limit);
     this.#byPolicy.set(policy, limit);
     return limit;

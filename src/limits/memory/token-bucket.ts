@@ -1,5 +1,5 @@
 import type { Clock } from "../../core/clock.js";
-import type { KeyedLimit, RateLimitDecision, RateLimitPolicy } from "../store.js";
+import type { MemoryCounts, RateLimitDecision, RateLimitPolicy } from "../store.js";
 import { keyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
 import { Ticks } from "./ticks.js";
@@ -17,7 +17,8 @@ const MOST_UNITS = 2 ** 52;
  * is counted in units of a tick divided by `requests`, so that a token is a whole number of them and
  * nothing is ever rounded.
  */
-export class TokenBuckets implements KeyedLimit {
+export class TokenBuckets implements MemoryCounts {
+  readonly isLocal = true;
   readonly #table: KeyTable;
   readonly #time: Ticks;
   readonly #requests: number;
