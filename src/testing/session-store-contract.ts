@@ -7,7 +7,7 @@ import { becomesTrue } from "./real-time.js";
 
 const HOUR_MS = 3_600_000;
 /** So short that a case can wait for it. */
-const SHORT_MS = 150;
+const SHORT_MS = 300;
 
 /**
  * What every `SessionStore` must do, as cases for any test runner. What concerns `list` is tried where a

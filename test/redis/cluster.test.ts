@@ -1,23 +1,23 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testPolicy } from "../../src/limits/clock.fake.js";
+import { SHARED_MS, sharedCluster } from "../shared/shared.js";
 import { decided, type OpenLimits, openLimits } from "./limits-parts.js";
-import { type RedisCluster, startCluster } from "./server.js";
+import type { RedisAddress } from "./server.js";
 
-let cluster: RedisCluster;
+let cluster: readonly RedisAddress[];
 const opened: OpenLimits[] = [];
 
 beforeAll(async () => {
-  cluster = await startCluster();
-}, 60_000);
+  cluster = await sharedCluster();
+}, SHARED_MS);
 
 afterAll(async () => {
   await Promise.all(opened.map((one) => one.close()));
-  await cluster.stop();
 });
 
 async function open(lease?: "auto" | number): Promise<OpenLimits> {
-  const nodes = cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port }));
-  const made = openLimits({ cluster: nodes, lease });
+  const nodes = cluster.map(({ port }) => ({ host: "127.0.0.1", port }));
+  const made = openLimits({ cluster: nodes, lease, prefix: "cluster-test" });
   opened.push(made);
   await made.connection.open(10_000);
   return made;
@@ -38,7 +38,7 @@ describe("limits in a Redis Cluster of three nodes", () => {
         const own = answers.filter((_, index) => asked[index] === key);
         expect(own.filter(({ isAllowed }) => isAllowed)).toHaveLength(3);
       }
-      for (const node of cluster.nodes) expect(await node.command("DBSIZE")).not.toBe(":0");
+      for (const node of cluster) expect(await node.command("KEYS", "cluster-test:*")).not.toBe("*0");
       expect(await decided(limits.peek(policy, "client 7"))).toMatchObject({ isAllowed: false, remaining: 0 });
       await limits.reset(policy, "client 7");
       expect(await limits.consume(policy, "client 7", 3)).toMatchObject({ isAllowed: true });
@@ -66,7 +66,7 @@ describe("limits in a Redis Cluster of three nodes", () => {
     const { limits } = await open();
     const policy = testPolicy("token-bucket", 5, 600_000, { id: "cluster scripts" });
     for (const left of [4, 3]) {
-      await Promise.all(cluster.nodes.map((one) => one.command("SCRIPT", "FLUSH")));
+      await Promise.all(cluster.map((one) => one.command("SCRIPT", "FLUSH")));
       const answers = await Promise.all(
         Array.from({ length: 100 }, (_, index) => limits.consume(policy, `client ${index}`, 1)),
       );

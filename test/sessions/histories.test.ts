@@ -4,7 +4,8 @@ import { RedisStore } from "cello/redis";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FakeClock, FakeServer } from "../../src/session/client.fake.js";
-import { type RedisCluster, type RedisServer, startCluster, startRedis } from "../redis/server.js";
+import { type RedisAddress, type RedisServer, startRedis } from "../redis/server.js";
+import { SHARED_MS, sharedCluster } from "../shared/shared.js";
 import { carryOut, historyPlans } from "./histories.js";
 
 /** Set `CELLO_LONG_TESTS` for 10,000 histories instead of 120. */
@@ -51,17 +52,15 @@ describe("what was ended stays ended, what was acknowledged is kept, and one ses
 
   describe("in Redis", () => {
     let redis: RedisServer;
-    let cluster: RedisCluster;
+    let cluster: readonly RedisAddress[];
     beforeAll(async () => {
-      [redis, cluster] = await Promise.all([startRedis(), startCluster()]);
-    }, 60_000);
-    afterAll(async () => {
-      await Promise.all([redis.stop(), cluster.stop()]);
-    });
+      [redis, cluster] = await Promise.all([startRedis(), sharedCluster()]);
+    }, SHARED_MS);
+    afterAll(() => redis.stop());
 
     it.each([
       ["one server", () => ({ url: redis.url }), numRuns],
-      ["a Cluster", () => ({ cluster: cluster.nodes.map(({ port }) => ({ host: "127.0.0.1", port })) }), numRuns / 4],
+      ["a Cluster", () => ({ cluster: cluster.map(({ port }) => ({ host: "127.0.0.1", port })) }), numRuns / 4],
     ] as const)(
       "whatever is done at the same time, with a slow network to %s",
       patience,
