@@ -12,7 +12,7 @@ const DEADLINE_MS = 500;
 const policy = testPolicy("token-bucket", 1_000_000, 600_000, { id: "cluster faults" });
 const keys = Array.from({ length: 90 }, (_, index) => `key ${index}`);
 /** How many move. A node of three has 5461, and some of the keys stand in these. */
-const SLOTS = 500;
+const SLOTS = 1500;
 
 let cluster: RedisCluster;
 let store: RedisStore;
