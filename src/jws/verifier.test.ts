@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ALGORITHMS } from "./algorithms.js";
 import { prepareKey } from "./keys.js";
-import { Verifier } from "./verifier.js";
+import { JwsVerifier } from "./verifier.js";
 
 const secret = Buffer.alloc(32, 1);
 const jwk = { kty: "oct", k: secret.toString("base64url"), kid: "k1" };
@@ -15,8 +15,8 @@ function signed(segment: string, key: Uint8Array = secret): string {
 
 const forged = (segment: string) => signed(segment, Buffer.alloc(32, 2));
 
-function make(): Verifier {
-  return new Verifier([prepareKey(jwk, ALGORITHMS.HS256)]);
+function make(): JwsVerifier {
+  return new JwsVerifier([prepareKey(jwk, ALGORITHMS.HS256)]);
 }
 
 /** How many headers are parsed while something runs. */
@@ -61,7 +61,7 @@ describe("Verifier", () => {
 
   it("accepts no header of a key whose kid is another's", () => {
     const other = { ...jwk, k: Buffer.alloc(32, 2).toString("base64url"), kid: "k2" };
-    const verifier = new Verifier([jwk, other].map((key) => prepareKey(key, ALGORITHMS.HS256)));
+    const verifier = new JwsVerifier([jwk, other].map((key) => prepareKey(key, ALGORITHMS.HS256)));
     expect(verifier.verify(forged(encode('{"alg":"HS256","kid":"k1"}')))).toBe("signature");
     expect(verifier.verify(forged(encode('{"alg":"HS256","kid":"k2"}')))).toMatchObject({ header: { kid: "k2" } });
     expect(verifier.verify(forged(encode('{"alg":"HS256"}')))).toMatchObject({ header: { alg: "HS256" } });

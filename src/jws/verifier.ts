@@ -29,7 +29,7 @@ const MAX_KNOWN_HEADER_LENGTH = 1024;
  * a key without `kid` is tried for every token. So the work for one token is bounded by the number
  * of keys that were configured.
  */
-export class Verifier {
+export class JwsVerifier {
   readonly #keys: readonly PreparedKey[];
   readonly #keysWithoutId: readonly PreparedKey[];
   readonly #keysById: ReadonlyMap<string, readonly PreparedKey[]>;

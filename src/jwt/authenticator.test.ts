@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
-import { TokenAuthenticator, type VerifiedToken } from "./authenticator.js";
+import { TokenAuthenticator, type AcceptedToken } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { MemoryRevocationList } from "./revocation.js";
@@ -49,12 +49,12 @@ function setUp(options: JwtOptions = {}) {
   };
 }
 
-function accepted(answer: unknown): VerifiedToken {
+function accepted(answer: unknown): AcceptedToken {
   expect(answer).toMatchObject({ token: expect.any(String) });
   return isVerified(answer) ? answer : expect.unreachable();
 }
 
-function isVerified(answer: unknown): answer is VerifiedToken {
+function isVerified(answer: unknown): answer is AcceptedToken {
   return typeof answer === "object" && answer !== null && "claims" in answer;
 }
 
@@ -216,7 +216,7 @@ describe("TokenAuthenticator", () => {
 
   it("answers alike, whatever the cause", () => {
     const { authenticator } = setUp();
-    expect(authenticator.invalid).toMatchObject({
+    expect(authenticator.refusalOf("signature")).toMatchObject({
       status: 401,
       headers: expect.arrayContaining(["WWW-Authenticate", 'Bearer error="invalid_token"']),
     });
@@ -224,7 +224,7 @@ describe("TokenAuthenticator", () => {
       status: 401,
       headers: expect.arrayContaining(["WWW-Authenticate", "Bearer"]),
     });
-    expect(authenticator.revocationsUnavailable).toMatchObject({
+    expect(authenticator.refusalOf("revocations_unavailable")).toMatchObject({
       status: 503,
       headers: expect.arrayContaining(["Retry-After", "1"]),
     });
@@ -245,7 +245,7 @@ describe("TokenAuthenticator", () => {
   });
 
   it("challenges with the configured scheme", () => {
-    expect(setUp({ headerPrefix: "Token" }).authenticator.invalid.headers).toContain('Token error="invalid_token"');
+    expect(setUp({ headerPrefix: "Token" }).authenticator.refusalOf("signature").headers).toContain('Token error="invalid_token"');
     expect(setUp({ headerPrefix: "" }).authenticator.missing.headers).toContain("Bearer");
   });
 });

@@ -7,7 +7,7 @@ import { ConfigError } from "../core/errors.js";
 import type { TokenRejection } from "../core/events.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
-import { TokenError } from "./token-error.js";
+import { TokenError } from "./errors.js";
 
 const secret = Buffer.alloc(32, 1);
 const NOW = 1_700_000_000;

@@ -9,17 +9,16 @@ import { strictConstruction, strictMethods } from "../core/strict-calls.js";
 import { headerProblem, type JwsHeader } from "../jws/header.js";
 import { writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
-import { encodeHeader } from "../jws/sign-compact.js";
+import { encodeHeader } from "../jws/compact.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";
 import { GuardedRevocations } from "./guarded-revocations.js";
 import { RemoteKeys } from "./remote-keys.js";
-import { MemoryReplayStore, type ReplayStore } from "./replay.js";
+import { MemoryReplayStore, type ReplayStore, SingleUse } from "./replay.js";
 import { MemoryRevocationList, type RevocationList } from "./revocation.js";
-import { TokenError } from "./token-error.js";
-import { TokenVerifier } from "./token-verifier.js";
-import { UsedTokens } from "./used-tokens.js";
+import { TokenError } from "./errors.js";
+import { TokenChecks } from "./checks.js";
 
 /** What a `Jwt` may be given from outside. */
 export interface JwtDependencies {
@@ -43,8 +42,7 @@ export interface SignOptions {
 /** Revoked subjects are remembered at least so long, in seconds. */
 const DAY = 86_400;
 
-/** For the authenticator of this folder: the checks without the exceptions. */
-const verifiers = new WeakMap<object, TokenVerifier>();
+let checksOf: (jwt: Jwt<object>) => TokenChecks;
 
 /**
  * Signs and verifies tokens (RFC 7519) as configured. Works without an app.
@@ -60,14 +58,18 @@ export class Jwt<Claims = JwtClaims> {
   readonly config: JwtConfig;
   readonly #clock: Clock;
   readonly #revocations: GuardedRevocations;
-  readonly #usedTokens: UsedTokens;
+  readonly #singleUse: SingleUse;
   readonly #closeStores: () => Promise<void>;
-  readonly #verifier: TokenVerifier;
+  readonly #checks: TokenChecks;
   readonly #signingKey: PreparedKey | undefined;
   readonly #header: JwsHeader;
   readonly #headerSegment: string;
   /** The longest lifetime that `sign` gave, in seconds. */
   #longestLifetime: number;
+
+  static {
+    checksOf = (jwt) => jwt.#checks;
+  }
 
   /** @throws ConfigError when the configuration cannot be used */
   constructor(config: JwtConfig | JwtOptions, dependencies: JwtDependencies = {}) {
@@ -80,7 +82,7 @@ export class Jwt<Claims = JwtClaims> {
     const list: RevocationList = dependencies.revocations ?? store?.revocations ?? new MemoryRevocationList({ clock });
     this.#revocations = new GuardedRevocations(list, onStoreError, events);
     const replay: ReplayStore | undefined = store === undefined ? new MemoryReplayStore({ clock }) : store.replay;
-    this.#usedTokens = new UsedTokens(replay, clockTolerance, events);
+    this.#singleUse = new SingleUse(replay, clockTolerance, events);
     this.#closeStores = async () => {
       await list.close?.();
       await replay?.close?.();
@@ -88,8 +90,7 @@ export class Jwt<Claims = JwtClaims> {
     };
     this.#longestLifetime = expiration;
     const remote = jwksUri === undefined ? undefined : new RemoteKeys(this.config, jwksUri, this.#clock, events);
-    this.#verifier = new TokenVerifier(this.config, remote, this.#revocations, this.#clock);
-    verifiers.set(this, this.#verifier);
+    this.#checks = new TokenChecks(this.config, remote, this.#revocations, this.#clock);
     [this.#signingKey] = keysOf(this.config);
     const kid = this.#signingKey?.kid;
     this.#header = { alg: algorithm, typ: typ ?? "JWT", ...(kid === undefined ? {} : { kid }) };
@@ -138,7 +139,7 @@ export class Jwt<Claims = JwtClaims> {
    * @throws TokenError whose `code` says why the token is refused
    */
   verify(token: string): Claims {
-    return accept<Claims>(this.#verifier.check(token));
+    return accept<Claims>(this.#checks.check(token));
   }
 
   /**
@@ -147,7 +148,7 @@ export class Jwt<Claims = JwtClaims> {
    * @throws TokenError whose `code` says why the token is refused
    */
   async verifyAsync(token: string): Promise<Claims> {
-    return accept<Claims>(await this.#verifier.checkWithNews(token));
+    return accept<Claims>(await this.#checks.checkWithNews(token));
   }
 
   /**
@@ -203,7 +204,7 @@ export class Jwt<Claims = JwtClaims> {
   revokeAll(sub: string): MaybePromise<void> {
     if (typeof sub !== "string") throw new TypeError("Jwt.revokeAll: sub must be a string");
     refuseRawToken("revokeAll", sub, "revokeAll(jwt.verify(token).sub)");
-    const lifetime = Math.max(DAY, this.#longestLifetime, this.#verifier.longestLifetime) + this.config.clockTolerance;
+    const lifetime = Math.max(DAY, this.#longestLifetime, this.#checks.longestLifetime) + this.config.clockTolerance;
     return this.#revocations.revokeAll(sub, this.#clock.wallMs(), lifetime);
   }
 
@@ -217,7 +218,7 @@ export class Jwt<Claims = JwtClaims> {
    *   when the store cannot tell
    */
   async useOnce(claims: RegisteredClaims): Promise<boolean> {
-    return this.#usedTokens.claim(claims);
+    return this.#singleUse.claim(claims);
   }
 
   #completeClaims(claims: unknown, options: SignOptions): JsonObject {
@@ -279,11 +280,9 @@ strictMethods(Jwt, {
   close: "",
 });
 
-/** The checks behind a `Jwt`. */
-export function tokenVerifierOf<Claims>(jwt: Jwt<Claims>): TokenVerifier {
-  const verifier = verifiers.get(jwt);
-  if (verifier === undefined) throw new TypeError("not a Jwt");
-  return verifier;
+/** The checks behind a `Jwt`, without its exceptions: for the step of this folder. */
+export function tokenChecksOf(jwt: Jwt<object>): TokenChecks {
+  return checksOf(jwt);
 }
 
 /** A token is no id: it would be remembered as one, and revoke nothing. */
@@ -293,15 +292,10 @@ function refuseRawToken(method: string, id: string, mend: string): void {
   }
 }
 
-/** The application promises what its issuer writes: the type is taken from it, nothing is checked. */
-function hasClaimsOf<Claims>(claims: unknown): claims is Claims {
-  return typeof claims === "object";
-}
-
 function accept<Claims>(outcome: JsonObject | TokenRejection): Claims {
   if (typeof outcome === "string") throw new TokenError(outcome);
-  if (!hasClaimsOf<Claims>(outcome)) throw new TokenError("claims");
-  return outcome;
+  // The application promises what its issuer writes: the type is taken from it, nothing is checked.
+  return outcome as Claims;
 }
 
 function requireClaims(claims: unknown): JsonObject & RegisteredClaims {

@@ -1,31 +1,20 @@
 import { type Refusal, refusal } from "../core/problem.js";
 import type { JwtConfig } from "./config.js";
 
-/** The answers to requests whose token is missing or refused, prepared at start-up. */
-export interface TokenRefusals {
-  /** No token: 401 and a challenge without an error code (RFC 6750 section 3). */
-  readonly missing: Refusal;
-  /** A refused token, whatever the cause: 401. */
-  readonly invalid: Refusal;
-  /** The shared list of revoked tokens may be out of date: 503. */
-  readonly revocationsUnavailable: Refusal;
+/** The answer to a request without a token: 401, and a challenge without an error code (RFC 6750 section 3). */
+export function missingToken(config: JwtConfig): Refusal {
+  return refusal(
+    { type: "about:blank", title: "Unauthorized", status: 401, detail: "This resource needs a token." },
+    ["WWW-Authenticate", challengeScheme(config)],
+  );
 }
 
-/** Prepares the answers for a configuration. */
-export function tokenRefusals(config: JwtConfig): TokenRefusals {
-  const scheme = challengeScheme(config);
-  return Object.freeze({
-    missing: refusal(
-      { type: "about:blank", title: "Unauthorized", status: 401, detail: "This resource needs a token." },
-      ["WWW-Authenticate", scheme],
-    ),
-    invalid: refusal(
-      { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
-      ["WWW-Authenticate", `${scheme} error="invalid_token"`],
-    ),
-    // The store is asked several times a second.
-    revocationsUnavailable: keysUnavailable(1),
-  });
+/** The answer to a refused token, whatever the cause: 401. */
+export function invalidToken(config: JwtConfig): Refusal {
+  return refusal(
+    { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
+    ["WWW-Authenticate", `${challengeScheme(config)} error="invalid_token"`],
+  );
 }
 
 const unavailableAnswers = new Map<number, Refusal>();
@@ -34,7 +23,7 @@ const unavailableAnswers = new Map<number, Refusal>();
  * The answer while keys or revocations are not to be had: 503. Each is made once: there are as many as the
  * longest wait has seconds.
  */
-export function keysUnavailable(retryAfterSeconds: number): Refusal {
+export function unavailable(retryAfterSeconds: number): Refusal {
   const made = unavailableAnswers.get(retryAfterSeconds) ?? makeUnavailable(retryAfterSeconds);
   unavailableAnswers.set(retryAfterSeconds, made);
   return made;

@@ -7,7 +7,7 @@ import { signCompact } from "../jws/index.js";
 import { TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
-import { TokenError } from "./token-error.js";
+import { TokenError } from "./errors.js";
 
 const one = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const two = generateKeyPairSync("ec", { namedCurve: "P-256" });

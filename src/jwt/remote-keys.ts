@@ -5,7 +5,7 @@ import { ALGORITHMS, type Algorithm } from "../jws/algorithms.js";
 import { UnfitKeyError } from "../jws/errors.js";
 import { publicPartOf } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
-import { Verifier } from "../jws/verifier.js";
+import { JwsVerifier } from "../jws/verifier.js";
 import type { JwtConfig } from "./config.js";
 import { FetchSchedule } from "./fetch-schedule.js";
 import { type FetchedKeySet, type KeySetSource, openKeySetSource } from "./key-set-source.js";
@@ -31,7 +31,7 @@ export class RemoteKeys {
   readonly #events: EventHub;
   readonly #schedule: FetchSchedule;
   #source: KeySetSource | undefined;
-  #verifier: Verifier | undefined;
+  #verifier: JwsVerifier | undefined;
   #inFlight: Promise<void> | undefined;
   #loadedMs = Number.NEGATIVE_INFINITY;
   #freshForMs: number;
@@ -52,7 +52,7 @@ export class RemoteKeys {
   }
 
   /** Verifies with the last good set; another object after each change. `undefined` when there is none. */
-  get verifier(): Verifier | undefined {
+  get verifier(): JwsVerifier | undefined {
     if (this.#verifier === undefined) return undefined;
     const age = this.#clock.monotonicMs() - this.#loadedMs;
     if (age >= this.#maxStaleMs) this.#giveUp();
@@ -102,7 +102,7 @@ export class RemoteKeys {
 
   #accept({ keys, maxAge }: FetchedKeySet): void {
     const usable = usableKeys(keys, this.#algorithm);
-    this.#verifier = new Verifier(usable, [this.#algorithm]);
+    this.#verifier = new JwsVerifier(usable, [this.#algorithm]);
     this.#loadedMs = this.#clock.monotonicMs();
     // The issuer may ask for less than jwksMaxAge, though not for a fetch with every request.
     const wished = maxAge === undefined ? this.#maxAgeMs : maxAge * 1000;

@@ -43,8 +43,6 @@ export class SecondSight<Value> {
 
   /** What a token said when it was verified, if it is still kept. */
   recall(token: string): Value | undefined {
-    // New and forged tokens end here.
-    if (!this.#wasSeen(this.#fingerprint(token))) return undefined;
     const value = this.#remembered.get(token);
     if (value !== undefined) return value;
     if (this.#latest?.token !== token) return undefined;
@@ -55,9 +53,7 @@ export class SecondSight<Value> {
   /** Keeps what a token says that has just been verified. Never called for a refused one. */
   keep(token: string, value: Value): void {
     this.#latest = { token, value };
-    const fingerprint = this.#fingerprint(token);
-    if (this.#wasSeen(fingerprint)) this.#remembered.remember(token, value);
-    else this.#add(fingerprint);
+    if (this.#wasSeenBefore(token)) this.#remembered.remember(token, value);
   }
 
   /** Forgets a token that is refused now. */
@@ -71,21 +67,15 @@ export class SecondSight<Value> {
     this.#latest = undefined;
   }
 
-  /** `false` is right except for tokens that were pushed out. */
-  #wasSeen(fingerprint: number): boolean {
-    const pair = this.#pairOf(fingerprint);
-    return this.#slots[pair] === fingerprint || this.#slots[pair + 1] === fingerprint;
-  }
-
-  #add(fingerprint: number): void {
-    const pair = this.#pairOf(fingerprint);
+  /** Notes a token. @returns whether it was noted before; `false` is right except for tokens that were pushed out */
+  #wasSeenBefore(token: string): boolean {
+    const fingerprint = this.#fingerprint(token);
+    // The pair begins at an even index.
+    const pair = fingerprint & (this.#slots.length - 2);
+    if (this.#slots[pair] === fingerprint || this.#slots[pair + 1] === fingerprint) return true;
     this.#slots[pair + 1] = this.#slots[pair] ?? 0;
     this.#slots[pair] = fingerprint;
-  }
-
-  /** Where the pair of a fingerprint begins: an even index. */
-  #pairOf(fingerprint: number): number {
-    return fingerprint & (this.#slots.length - 2);
+    return false;
   }
 
   #fingerprint(token: string): number {

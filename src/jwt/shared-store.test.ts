@@ -6,7 +6,7 @@ import { JwtConfig, type JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { MemoryReplayStore } from "./replay.js";
 import { MemoryRevocationList, type RevocationList } from "./revocation.js";
-import { TokenError } from "./token-error.js";
+import { TokenError } from "./errors.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
 const NOW = 1_700_000_000;

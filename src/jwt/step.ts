@@ -1,7 +1,7 @@
 import type { PathPatterns } from "../core/path-patterns.js";
 import type { StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
-import type { Authentication, TokenAuthenticator, VerifiedToken } from "./authenticator.js";
+import type { Authentication, TokenAuthenticator, AcceptedToken } from "./authenticator.js";
 
 /** What the steps for tokens read of a request on its way, and leave in it. */
 export interface TokenPassage {
@@ -10,7 +10,7 @@ export interface TokenPassage {
   readonly path: string | undefined;
   /** A preflight that somebody else is to answer: it needs no token. */
   readonly isPreflight: boolean;
-  verified: VerifiedToken | undefined;
+  verified: AcceptedToken | undefined;
 }
 
 /**

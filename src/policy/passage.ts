@@ -3,7 +3,7 @@ import type { MaybePromise } from "../core/later.js";
 import type { Refusal } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import { createNonce } from "../headers/csp/nonce.js";
-import type { VerifiedToken } from "../jwt/authenticator.js";
+import type { AcceptedToken } from "../jwt/authenticator.js";
 import type { JwtClaims } from "../jwt/claims.js";
 import type { LimitsVerdict, RateLimitState } from "../limits/verdict.js";
 import { InFlight } from "../overload/in-flight.js";
@@ -15,7 +15,7 @@ import type { RoutePolicy } from "./route.js";
 /** One request on its way: what the steps of the pipeline find out, and what its handler reads of that. */
 export class Passage implements SecuredRequest {
   /** The verified token, when there is one. */
-  verified: VerifiedToken | undefined = undefined;
+  verified: AcceptedToken | undefined = undefined;
   /** What the limits decided, when any applied. */
   limits: LimitsVerdict | undefined = undefined;
   /** The session, once it was opened. */

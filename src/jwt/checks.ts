@@ -2,7 +2,7 @@ import type { Clock } from "../core/clock.js";
 import type { TokenRejection } from "../core/events.js";
 import type { JsonObject } from "../core/json.js";
 import { parseJsonObject } from "../jws/json.js";
-import { Verifier } from "../jws/verifier.js";
+import { JwsVerifier } from "../jws/verifier.js";
 import { ClaimRules, type RegisteredClaims } from "./claims.js";
 import { type JwtConfig, keysOf, listOf } from "./config.js";
 import type { GuardedRevocations } from "./guarded-revocations.js";
@@ -13,9 +13,9 @@ import type { RemoteKeys } from "./remote-keys.js";
  *
  * It answers with a reason instead of throwing: a flood of bad tokens should not pay for stack traces.
  */
-export class TokenVerifier {
+export class TokenChecks {
   readonly #rules: ClaimRules;
-  readonly #ownKeys: Verifier | undefined;
+  readonly #ownKeys: JwsVerifier | undefined;
   readonly #remoteKeys: RemoteKeys | undefined;
   readonly #revocations: GuardedRevocations;
   readonly #clock: Clock;
@@ -31,7 +31,7 @@ export class TokenVerifier {
       requireExpiration: config.requireExpiration,
     });
     this.#remoteKeys = remoteKeys;
-    this.#ownKeys = remoteKeys === undefined ? new Verifier(keysOf(config)) : undefined;
+    this.#ownKeys = remoteKeys === undefined ? new JwsVerifier(keysOf(config)) : undefined;
     this.#revocations = revocations;
     this.#clock = clock;
     this.#maxTokenLength = config.maxTokenLength;
@@ -39,7 +39,7 @@ export class TokenVerifier {
   }
 
   /** The keys that are in use now; another object when remote keys have changed. */
-  get keys(): Verifier | undefined {
+  get keys(): JwsVerifier | undefined {
     return this.#ownKeys ?? this.#remoteKeys?.verifier;
   }
 
