@@ -31,7 +31,7 @@ import type { RateLimits } from "../limits/limits.js";
 import { SURROUNDINGS } from "../policy/policy.js";
 import { Security } from "../policy/security.js";
 import { SessionConfig, type SessionOptions } from "../session/config.js";
-import type { UserSessions } from "../session/user-sessions.js";
+import type { UserSessions } from "../session/users.js";
 import type { AppRoute, AppRouteOptions, AppTypes, ClaimsOf } from "./types.js";
 
 /** Options of an {@link App}: Fastify's server options, and how clients are told apart. */

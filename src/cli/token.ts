@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { JsonObject } from "../core/json.js";
 import { decodeToken } from "../jwt/decode.js";
-import { Jwt } from "../jwt/jwt.js";
 import { TokenError } from "../jwt/errors.js";
+import { Jwt } from "../jwt/jwt.js";
 import { CommandFailure, type CommandIo, printableJson, readStandardInput, usageFailure } from "./io.js";
 import { addKeySourceOptions, type KeySourceOptions, keySourceHelp, namesKey, readKey } from "./keys.js";
 import { type ClaimPair, collectClaim, mergeClaims, parseClaims, parseDuration, wholeNumber } from "./options.js";

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
-import { TokenAuthenticator, type AcceptedToken } from "./authenticator.js";
+import { type AcceptedToken, TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { MemoryRevocationList } from "./revocation.js";
@@ -245,7 +245,9 @@ describe("TokenAuthenticator", () => {
   });
 
   it("challenges with the configured scheme", () => {
-    expect(setUp({ headerPrefix: "Token" }).authenticator.refusalOf("signature").headers).toContain('Token error="invalid_token"');
+    expect(setUp({ headerPrefix: "Token" }).authenticator.refusalOf("signature").headers).toContain(
+      'Token error="invalid_token"',
+    );
     expect(setUp({ headerPrefix: "" }).authenticator.missing.headers).toContain("Bearer");
   });
 });

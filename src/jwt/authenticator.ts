@@ -4,11 +4,11 @@ import type { Refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import type { JwsVerifier } from "../jws/verifier.js";
 import { BearerSource } from "./bearer.js";
+import type { TokenChecks } from "./checks.js";
 import { hasRegisteredTypes, type JwtClaims, readRoles, readScopes } from "./claims.js";
 import { type Jwt, tokenChecksOf } from "./jwt.js";
 import { insufficientScope, invalidToken, missingToken, unavailable } from "./refusals.js";
 import { SecondSight } from "./second-sight.js";
-import type { TokenChecks } from "./checks.js";
 
 /** A token that was accepted, and what it permits. Requests with the same token share it. */
 export class AcceptedToken {

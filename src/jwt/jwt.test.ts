@@ -6,8 +6,8 @@ import type { Clock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import type { TokenRejection } from "../core/events.js";
 import type { JwtOptions } from "./config.js";
-import { Jwt } from "./jwt.js";
 import { TokenError } from "./errors.js";
+import { Jwt } from "./jwt.js";
 
 const secret = Buffer.alloc(32, 1);
 const NOW = 1_700_000_000;

@@ -6,19 +6,19 @@ import { isJsonObject, type JsonObject } from "../core/json.js";
 import type { MaybePromise } from "../core/later.js";
 import { describeKind, isBag } from "../core/options.js";
 import { strictConstruction, strictMethods } from "../core/strict-calls.js";
+import { encodeHeader } from "../jws/compact.js";
 import { headerProblem, type JwsHeader } from "../jws/header.js";
 import { writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
-import { encodeHeader } from "../jws/compact.js";
+import { TokenChecks } from "./checks.js";
 import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";
+import { TokenError } from "./errors.js";
 import { GuardedRevocations } from "./guarded-revocations.js";
 import { RemoteKeys } from "./remote-keys.js";
 import { MemoryReplayStore, type ReplayStore, SingleUse } from "./replay.js";
 import { MemoryRevocationList, type RevocationList } from "./revocation.js";
-import { TokenError } from "./errors.js";
-import { TokenChecks } from "./checks.js";
 
 /** What a `Jwt` may be given from outside. */
 export interface JwtDependencies {

@@ -3,18 +3,18 @@ import type { JwtConfig } from "./config.js";
 
 /** The answer to a request without a token: 401, and a challenge without an error code (RFC 6750 section 3). */
 export function missingToken(config: JwtConfig): Refusal {
-  return refusal(
-    { type: "about:blank", title: "Unauthorized", status: 401, detail: "This resource needs a token." },
-    ["WWW-Authenticate", challengeScheme(config)],
-  );
+  return refusal({ type: "about:blank", title: "Unauthorized", status: 401, detail: "This resource needs a token." }, [
+    "WWW-Authenticate",
+    challengeScheme(config),
+  ]);
 }
 
 /** The answer to a refused token, whatever the cause: 401. */
 export function invalidToken(config: JwtConfig): Refusal {
-  return refusal(
-    { type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." },
-    ["WWW-Authenticate", `${challengeScheme(config)} error="invalid_token"`],
-  );
+  return refusal({ type: "about:blank", title: "Unauthorized", status: 401, detail: "The token is not accepted." }, [
+    "WWW-Authenticate",
+    `${challengeScheme(config)} error="invalid_token"`,
+  ]);
 }
 
 const unavailableAnswers = new Map<number, Refusal>();

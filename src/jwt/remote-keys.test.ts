@@ -6,8 +6,8 @@ import type { RequestView } from "../core/request-view.js";
 import { signCompact } from "../jws/index.js";
 import { TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
-import { Jwt } from "./jwt.js";
 import { TokenError } from "./errors.js";
+import { Jwt } from "./jwt.js";
 
 const one = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const two = generateKeyPairSync("ec", { namedCurve: "P-256" });

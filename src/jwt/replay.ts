@@ -1,11 +1,11 @@
+import { type Clock, readClock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import type { EventHub } from "../core/events.js";
-import { StoreGuard } from "../core/store-guard.js";
-import type { RegisteredClaims } from "./claims.js";
-import { type Clock, readClock } from "../core/clock.js";
 import type { MaybePromise } from "../core/later.js";
 import { integer, read } from "../core/options.js";
+import { StoreGuard } from "../core/store-guard.js";
 import { strictConstruction } from "../core/strict-calls.js";
+import type { RegisteredClaims } from "./claims.js";
 import { Sweep } from "./sweep.js";
 
 /** Which tokens that are good once have been used. */

@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import { ConfigError, StoreUnavailableError } from "../core/errors.js";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import { JwtConfig, type JwtOptions } from "./config.js";
+import { TokenError } from "./errors.js";
 import { Jwt } from "./jwt.js";
 import { MemoryReplayStore } from "./replay.js";
 import { MemoryRevocationList, type RevocationList } from "./revocation.js";
-import { TokenError } from "./errors.js";
 
 const secret = "0123456789abcdef0123456789abcdef";
 const NOW = 1_700_000_000;

@@ -1,7 +1,7 @@
 import type { PathPatterns } from "../core/path-patterns.js";
 import type { StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
-import type { Authentication, TokenAuthenticator, AcceptedToken } from "./authenticator.js";
+import type { AcceptedToken, Authentication, TokenAuthenticator } from "./authenticator.js";
 
 /** What the steps for tokens read of a request on its way, and leave in it. */
 export interface TokenPassage {

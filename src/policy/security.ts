@@ -4,7 +4,7 @@ import { strictConstruction, strictMethods } from "../core/strict-calls.js";
 import type { Jwt } from "../jwt/jwt.js";
 import type { RateLimits } from "../limits/limits.js";
 import type { LoadMonitor } from "../overload/load.js";
-import type { UserSessions } from "../session/user-sessions.js";
+import type { UserSessions } from "../session/users.js";
 import { compilePolicy, type Policy, type SecurityOptions } from "./policy.js";
 import {
   compileRoute,

@@ -1,7 +1,7 @@
-/** Something that will be due at some moment and knows its place in the heap. */
+/** Something that may be forgotten from some moment on and knows its place in the heap. */
 export interface ExpiryNode {
   /** The moment, in milliseconds since 1970. */
-  dueAt: number;
+  forgetAt: number;
   /** Its place in the heap; the heap sets it. -1: not in it. */
   heapIndex: number;
 }
@@ -27,7 +27,7 @@ export class ExpiryHeap<Node extends ExpiryNode> {
     this.#rise(node, this.#nodes.length - 1);
   }
 
-  /** Puts a node into its place again after its `dueAt` was changed. */
+  /** Puts a node into its place again after its `forgetAt` was changed. */
   moved(node: Node): void {
     this.#rise(node, node.heapIndex);
     this.#sink(node, node.heapIndex);
@@ -47,7 +47,7 @@ export class ExpiryHeap<Node extends ExpiryNode> {
     while (index > 0) {
       const above = (index - 1) >> 1;
       const parent = this.#nodes[above];
-      if (parent === undefined || parent.dueAt <= node.dueAt) break;
+      if (parent === undefined || parent.forgetAt <= node.forgetAt) break;
       this.#put(parent, index);
       index = above;
     }
@@ -58,7 +58,7 @@ export class ExpiryHeap<Node extends ExpiryNode> {
     let index = from;
     for (;;) {
       const child = this.#earlierChild(index);
-      if (child === undefined || child.dueAt >= node.dueAt) break;
+      if (child === undefined || child.forgetAt >= node.forgetAt) break;
       const below = child.heapIndex;
       this.#put(child, index);
       index = below;
@@ -70,7 +70,7 @@ export class ExpiryHeap<Node extends ExpiryNode> {
     const left = this.#nodes[2 * index + 1];
     const right = this.#nodes[2 * index + 2];
     if (left === undefined || right === undefined) return left;
-    return right.dueAt < left.dueAt ? right : left;
+    return right.forgetAt < left.forgetAt ? right : left;
   }
 
   #put(node: Node, index: number): void {

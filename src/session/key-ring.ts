@@ -23,8 +23,6 @@ export class SessionKey {
   readonly #sealingRoot: KeyObject;
   readonly #maxDays: number;
   readonly #sealingByDay = new Map<number, KeyObject>();
-  #lastDay = -1;
-  #lastSealing: KeyObject | undefined;
 
   /**
    * @param maxDays how many daily keys are kept: as many as cookies can be old
@@ -40,11 +38,7 @@ export class SessionKey {
   /** The AES-256 key for cookies issued on the day of this moment. */
   sealingAt(issuedAt: number): KeyObject {
     const day = dayOf(issuedAt);
-    if (day === this.#lastDay && this.#lastSealing !== undefined) return this.#lastSealing;
-    const key = this.#sealingByDay.get(day) ?? this.#deriveFor(day);
-    this.#lastDay = day;
-    this.#lastSealing = key;
-    return key;
+    return this.#sealingByDay.get(day) ?? this.#deriveFor(day);
   }
 
   #deriveFor(day: number): KeyObject {

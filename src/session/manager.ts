@@ -8,14 +8,13 @@ import type { SessionConfig } from "./config.js";
 import { GuardedSessionStore } from "./guarded-store.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
-import { SealedSessions } from "./sealed-sessions.js";
+import { SealedSessions } from "./sealed.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
 import type { SessionStore } from "./store.js";
-import { StoreClock } from "./store-clock.js";
-import { StoredSessions } from "./stored-sessions.js";
-import { UserSessions } from "./user-sessions.js";
-import { SessionValues } from "./values.js";
+import { StoredSessions } from "./stored.js";
+import { UserSessions } from "./users.js";
+import { NO_VALUES } from "./values.js";
 
 /** How many cookies of the session's name are looked at in one request. */
 const MAX_CANDIDATES = 8;
@@ -24,8 +23,6 @@ const MAX_CANDIDATES = 8;
 export class SessionManager {
   /** Whether `open` and `commit` never answer with a Promise. */
   readonly isSynchronous: boolean;
-  /** Whether `commit` can take time or fail: sessions are in a store. */
-  readonly canFail: boolean;
   /** The sessions by user; `undefined` when they are sealed in cookies, which nobody can list. */
   readonly users: UserSessions | undefined;
   readonly #config: SessionConfig;
@@ -43,19 +40,17 @@ export class SessionManager {
     this.#lifetimes = new Lifetimes(config);
     this.#countsActivity = config.idleTimeout !== undefined;
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
-    const store = config.store && new GuardedSessionStore(config.store, events);
-    if (store === undefined) {
+    if (config.store === undefined) {
       this.#clock = clock;
       this.#keeper = new SealedSessions(config, keys, this.#lifetimes, clock);
       this.users = undefined;
     } else {
-      const storeClock = new StoreClock(store.now, clock, events);
-      this.#clock = storeClock;
-      this.#keeper = new StoredSessions(config, keys, this.#lifetimes, store, { clock: storeClock, events });
-      this.users = new UserSessions(store, this.#lifetimes, storeClock);
+      const store = new GuardedSessionStore(config.store, clock, events);
+      this.#clock = store;
+      this.#keeper = new StoredSessions(config, keys, this.#lifetimes, store);
+      this.users = new UserSessions(store, this.#lifetimes);
     }
     this.isSynchronous = this.#keeper.isSynchronous;
-    this.canFail = store !== undefined;
   }
 
   /** Whether the request has a cookie of the session's name, valid or not. */
@@ -138,7 +133,7 @@ export class SessionManager {
     return header === undefined ? [] : findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
   }
 
-  /** Where the sessions are kept; `undefined` when they are sealed in cookies. */
+  /** Where the sessions are kept, so that `commit` can take time or fail; `undefined` when they are sealed in cookies. */
   get store(): SessionStore | undefined {
     return this.#config.store;
   }
@@ -150,16 +145,15 @@ export class SessionManager {
 
   #begin(view: RequestView, cameAtMs: number): Session {
     const now = this.#clock.wallMs();
-    const start = {
-      id: undefined,
+    const session = {
       createdAt: now,
       lastUsedAt: now,
       expiresAt: now + this.#lifetimes.maxAgeMs,
       version: 0,
-      values: new SessionValues(),
-      flashes: new SessionValues(),
+      values: NO_VALUES,
+      flashes: NO_VALUES,
     };
-    return new Session(new SessionState(this.#keeper, view, start, cameAtMs), this.#events);
+    return new Session(new SessionState(this.#keeper, view, cameAtMs, undefined, session), this.#events);
   }
 
   /** Says once what browsers will do to the cookie, or what its thief can. */

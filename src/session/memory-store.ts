@@ -2,7 +2,6 @@ import { type Clock, readClock } from "../core/clock.js";
 import { integer, read } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import { ExpiryHeap, type ExpiryNode } from "./expiry-heap.js";
-import type { JsonValue } from "./json.js";
 import type { ListedSession, SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
 
 /** Options of `MemorySessionStore`. */
@@ -16,20 +15,14 @@ export interface MemorySessionStoreOptions {
   readonly clock?: Clock | undefined;
 }
 
-interface StoredSession extends ExpiryNode {
+/** A record whose data and flashes are JSON text: nothing is shared with what was saved or loaded. */
+interface StoredSession extends Omit<SessionRecord, keyof SessionTimes | "data" | "flashes" | "successor">, ExpiryNode {
   readonly id: string;
-  /** Data and flashes as JSON text: nothing is shared with what was saved or loaded. */
-  json: string;
-  version: number;
-  createdAt: number;
-  userId: string | undefined;
+  readonly json: string;
   /** The id to which it has moved; `undefined`: it is a session. */
-  successor: string | undefined;
+  readonly successor: string | undefined;
   lastUsedAt: number;
   expiresAt: number;
-  /** The moment from which this may be forgotten. */
-  dueAt: number;
-  heapIndex: number;
 }
 
 // Each save adds one record at most, so forgetting two keeps up and no single save pays for many.
@@ -50,6 +43,8 @@ export class MemorySessionStore implements SessionStore {
   readonly maxSessions: number;
   readonly #clock: Clock;
   readonly #sessions = new Map<string, StoredSession>();
+  // Heaps, and not the order of a Map: a save keeps the end that a session had, configurations with other
+  // lifetimes may share a store, and what is left of a session that moved ends after a minute.
   /** Sessions of nobody, and what is left of those that moved. */
   readonly #nobodys = new ExpiryHeap<StoredSession>();
   readonly #users = new ExpiryHeap<StoredSession>();
@@ -87,16 +82,12 @@ export class MemorySessionStore implements SessionStore {
     }
     if (stored === undefined) this.#makeRoom();
     else this.#forget(stored);
+    const { data, flashes, ...rest } = record;
     const kept: StoredSession = {
+      ...rest,
       id,
-      json: JSON.stringify({ data: record.data, flashes: record.flashes }),
-      version: record.version,
-      createdAt: record.createdAt,
-      userId: record.userId,
+      json: JSON.stringify({ data, flashes }),
       successor: record.successor,
-      lastUsedAt: record.lastUsedAt,
-      expiresAt: record.expiresAt,
-      dueAt: record.forgetAt,
       heapIndex: -1,
     };
     this.#sessions.set(id, kept);
@@ -111,7 +102,7 @@ export class MemorySessionStore implements SessionStore {
     if (stored === undefined || stored.successor !== undefined) return false;
     stored.lastUsedAt = times.lastUsedAt;
     stored.expiresAt = times.expiresAt;
-    stored.dueAt = times.forgetAt;
+    stored.forgetAt = times.forgetAt;
     this.#heapOf(stored).moved(stored);
     return true;
   }
@@ -126,14 +117,14 @@ export class MemorySessionStore implements SessionStore {
     const now = this.#clock.wallMs();
     const listed: ListedSession[] = [];
     for (const stored of this.#byUser.get(userId) ?? []) {
-      if (stored.dueAt > now) listed.push({ id: stored.id, record: recordOf(stored) });
+      if (stored.forgetAt > now) listed.push({ id: stored.id, record: recordOf(stored) });
     }
     return listed;
   }
 
   #live(id: string): StoredSession | undefined {
     const stored = this.#sessions.get(id);
-    if (stored === undefined || stored.dueAt > this.#clock.wallMs()) return stored;
+    if (stored === undefined || stored.forgetAt > this.#clock.wallMs()) return stored;
     this.#forget(stored);
     return undefined;
   }
@@ -179,20 +170,11 @@ export class MemorySessionStore implements SessionStore {
 /** What may be forgotten by now. */
 function firstDue(heap: ExpiryHeap<StoredSession>, now: number): StoredSession | undefined {
   const { first } = heap;
-  return first !== undefined && first.dueAt <= now ? first : undefined;
+  return first !== undefined && first.forgetAt <= now ? first : undefined;
 }
 
-function recordOf(stored: StoredSession): SessionRecord {
-  const content: { data: Record<string, JsonValue>; flashes?: Record<string, JsonValue> } = JSON.parse(stored.json);
-  return {
-    data: content.data,
-    flashes: content.flashes,
-    version: stored.version,
-    createdAt: stored.createdAt,
-    userId: stored.userId,
-    successor: stored.successor,
-    lastUsedAt: stored.lastUsedAt,
-    expiresAt: stored.expiresAt,
-    forgetAt: stored.dueAt,
-  };
+function recordOf({ id: _, heapIndex: __, json, ...record }: StoredSession): SessionRecord {
+  // What `save` made.
+  const content = JSON.parse(json) as Pick<SessionRecord, "data" | "flashes">;
+  return { ...content, ...record };
 }

@@ -1,7 +1,7 @@
 import type { MaybePromise } from "../core/later.js";
 import type { RequestView } from "../core/request-view.js";
 import type { LiveValues } from "./properties.js";
-import type { SessionValues } from "./values.js";
+import { type SessionMembers, SessionValues } from "./values.js";
 
 /** Where a session is kept: in its cookie, or in a store. */
 export interface SessionKeeper {
@@ -25,24 +25,20 @@ export interface SessionKeeper {
   reload(state: SessionState): MaybePromise<void>;
 }
 
-/** How a session stands when a request begins. */
-export interface SessionStart {
-  /** `undefined`: it is new, and gets an id when one is needed. */
-  readonly id: string | undefined;
+/** A session as it was opened, loaded or saved last. It may be shared by requests and is never written to. */
+export interface KnownSession {
   readonly createdAt: number;
   readonly lastUsedAt: number;
   readonly expiresAt: number;
   /** The version of its record in a store; 0 when there is none. */
   readonly version: number;
-  readonly values: SessionValues;
-  readonly flashes: SessionValues;
+  readonly values: SessionMembers;
+  readonly flashes: SessionMembers;
 }
 
 /** The inside of a session during one request; `Session` is what the application sees of it. */
 export class SessionState {
   readonly isNew: boolean;
-  /** The id of the session that the request came with; `undefined` for a new one. */
-  readonly openedId: string | undefined;
   readonly values: SessionValues;
   readonly flashes: SessionValues;
   createdAt: number;
@@ -74,19 +70,20 @@ export class SessionState {
   constructor(
     readonly keeper: SessionKeeper,
     readonly view: RequestView,
-    start: SessionStart,
     /** When the request came, in milliseconds of the monotonic clock. */
     readonly cameAtMs: number,
+    /** The id of the session that the request came with; `undefined`: it is new, and gets one when it is needed. */
+    readonly openedId: string | undefined,
+    opened: KnownSession,
   ) {
-    this.isNew = start.id === undefined;
-    this.openedId = start.id;
-    this.#id = start.id;
-    this.createdAt = start.createdAt;
-    this.lastUsedAt = start.lastUsedAt;
-    this.expiresAt = start.expiresAt;
-    this.version = start.version;
-    this.values = start.values;
-    this.flashes = start.flashes;
+    this.isNew = openedId === undefined;
+    this.#id = openedId;
+    this.createdAt = opened.createdAt;
+    this.lastUsedAt = opened.lastUsedAt;
+    this.expiresAt = opened.expiresAt;
+    this.version = opened.version;
+    this.values = new SessionValues(opened.values);
+    this.flashes = new SessionValues(opened.flashes);
   }
 
   get id(): string {

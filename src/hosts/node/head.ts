@@ -40,7 +40,7 @@ export function guardResponse(raw: NodeRequest, response: GuardedResponse, passa
   const request: ServerResponse["req"] | undefined = response.req;
   if (request !== undefined && "upgrade" in request && request.upgrade === true) endWithUpgrade(response);
   if (passage.inFlight !== undefined) watchClient(raw, passage.inFlight);
-  if (passage.policy.sessions?.canFail === true) holdUntilSaved(response, passage);
+  if (passage.policy.sessions?.store !== undefined) holdUntilSaved(response, passage);
 }
 
 /**
@@ -184,7 +184,7 @@ function sessionCookie(
   head: readonly OutgoingHttpHeader[],
   passage: Passage,
 ): string | undefined {
-  if (passage.policy.sessions?.canFail === false) {
+  if (passage.policy.sessions?.store === undefined) {
     const cookie = passage.commitSession();
     // Kept for the next head, in case Node refuses this one for a value in it: the session is saved once.
     if (typeof cookie === "string") response[kCookie] = cookie;

@@ -12,18 +12,15 @@ import type { JsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
 import { CookieSealer } from "./seal.js";
-import { type SessionKeeper, SessionState } from "./state.js";
-import { membersOf, NO_VALUES, type SessionMembers, SessionValues } from "./values.js";
+import { type KnownSession, type SessionKeeper, SessionState } from "./state.js";
+import { membersOf, NO_VALUES } from "./values.js";
 
-/** What a sealed cookie holds; shared by requests with the same cookie and never written to. */
-interface SealedSession {
+/**
+ * What a sealed cookie holds. `lastUsedAt` is when it was issued: sealed sessions are re-issued when their use
+ * must be recorded.
+ */
+interface SealedSession extends KnownSession {
   readonly id: string;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  /** When the cookie was issued: sealed sessions are re-issued when their use must be recorded. */
-  readonly lastUsedAt: number;
-  readonly values: SessionMembers;
-  readonly flashes: SessionMembers;
 }
 
 // 128 bits: the id is inside the seal and only tells sessions apart.
@@ -63,16 +60,7 @@ export class SealedSessions implements SessionKeeper {
       else if (newest === undefined || opened.lastUsedAt > newest.lastUsedAt) newest = opened;
     }
     if (newest === undefined) return rejection ?? "malformed";
-    const start = {
-      id: newest.id,
-      createdAt: newest.createdAt,
-      lastUsedAt: newest.lastUsedAt,
-      expiresAt: newest.expiresAt,
-      version: 0,
-      values: new SessionValues(newest.values),
-      flashes: new SessionValues(newest.flashes),
-    };
-    return new SessionState(this, view, start, cameAtMs);
+    return new SessionState(this, view, cameAtMs, newest.id, newest);
   }
 
   now(): number {
@@ -123,6 +111,7 @@ export class SealedSessions implements SessionKeeper {
       createdAt: state.createdAt,
       expiresAt,
       lastUsedAt: now,
+      version: 0,
       values: state.values.toMap(),
       flashes: state.flashes.toMap(),
     });
@@ -195,6 +184,7 @@ function parse(text: string, issuedAt: number): SealedSession | undefined {
     createdAt,
     expiresAt,
     lastUsedAt: issuedAt,
+    version: 0,
     // What JSON.parse made holds nothing but JSON.
     values: membersOf(data as JsonRecord),
     flashes: membersOf(flashes as JsonRecord | undefined),

@@ -4,8 +4,8 @@ import { FakeClient, FakeClock, FakeServer, laterStore } from "./client.fake.js"
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { SessionStore } from "./store.js";
-import { userIdOf } from "./user-id.js";
-import type { UserSessions } from "./user-sessions.js";
+import type { UserSessions } from "./users.js";
+import { userIdOf } from "./users.js";
 
 interface Surroundings {
   readonly clock: FakeClock;

@@ -1,12 +1,11 @@
-import type { Clock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
+import { describe } from "../core/options.js";
 import { strictMethods } from "../core/strict-calls.js";
 import type { GuardedSessionStore } from "./guarded-store.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { endSession, isLive } from "./session-end.js";
 import { SignedIds } from "./signed-id.js";
 import type { ListedSession, SessionRecord } from "./store.js";
-import { requireUserId } from "./user-id.js";
+import { endSession, isLive } from "./succession.js";
 
 /** Sessions that are ended at the same time. */
 const ENDED_AT_ONCE = 100;
@@ -57,12 +56,10 @@ const NONE: ReadonlySet<string> = new Set();
 export class UserSessions {
   readonly #store: GuardedSessionStore;
   readonly #lifetimes: Lifetimes;
-  readonly #clock: Clock;
 
-  constructor(store: GuardedSessionStore, lifetimes: Lifetimes, clock: Clock) {
+  constructor(store: GuardedSessionStore, lifetimes: Lifetimes) {
     this.#store = store;
     this.#lifetimes = lifetimes;
-    this.#clock = clock;
   }
 
   /**
@@ -72,7 +69,7 @@ export class UserSessions {
    * @throws StoreUnavailableError when the store fails
    */
   async list(userId: string | number): Promise<readonly SessionSummary[]> {
-    const now = this.#clock.wallMs();
+    const now = this.#store.wallMs();
     const sessions = (await this.#listOf(userId)).filter(
       ({ record }) => isLive(record) && this.#lifetimes.ending(record, now) === undefined,
     );
@@ -125,7 +122,7 @@ export class UserSessions {
   /** Ends a session wherever it is by now, unless it is kept there. @returns whether it was anywhere */
   async #end(id: string, record: SessionRecord | undefined, kept: ReadonlySet<string> = NONE): Promise<boolean> {
     if (record === undefined || record.successor === null || kept.has(id)) return false;
-    if (record.successor === undefined) return endSession(this.#store, id, record, this.#clock.wallMs());
+    if (record.successor === undefined) return endSession(this.#store, id, record, this.#store.wallMs());
     return this.#end(record.successor, await this.#store.load(record.successor), kept);
   }
 
@@ -166,4 +163,23 @@ strictMethods(UserSessions, { list: "userId", revoke: "id", revokeAll: "userId, 
 
 function summaryOf({ id, record }: ListedSession): SessionSummary {
   return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };
+}
+
+/**
+ * Whose session it is, as text, by the value under `userKey`; what is no id of a user is nobody.
+ *
+ * A store may write the text as bytes, where all halves of surrogate pairs become the same character
+ * and two users one: such an id is written with escapes.
+ */
+export function userIdOf(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  if (typeof value !== "string" || value === "") return undefined;
+  return value.isWellFormed() ? value : JSON.stringify(value);
+}
+
+/** The same for an id that an application names. @throws TypeError for `undefined` and the like, whose sessions nobody has */
+function requireUserId(value: unknown): string {
+  const userId = value === "" ? value : userIdOf(value);
+  if (userId !== undefined) return userId;
+  throw new TypeError(`the id of a user must be a string or a number, got ${describe(value)}`);
 }

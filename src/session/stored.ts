@@ -1,62 +1,46 @@
 import { SessionTooLargeError } from "../core/errors.js";
-import type { EventHub, SessionRejection } from "../core/events.js";
+import type { SessionRejection } from "../core/events.js";
 import { andThen, type MaybePromise } from "../core/later.js";
 import { Remembered } from "../core/remembered.js";
 import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
-import { Contention } from "./contention.js";
 import { CookieWriter, REMEMBERED_CHARACTERS } from "./cookie.js";
 import type { GuardedSessionStore } from "./guarded-store.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { endSession, isLive } from "./session-end.js";
-import { moveSession, type SessionMove } from "./session-move.js";
-import { SessionSaver, sizeOf } from "./session-saver.js";
+import { knownOf, openedAs, recordOf, SessionSaver, sizeOf } from "./saver.js";
 import { type OpenedId, SignedIds } from "./signed-id.js";
 import { type SessionKeeper, SessionState } from "./state.js";
 import type { SessionRecord } from "./store.js";
-import type { StoreClock } from "./store-clock.js";
-import { userIdOf } from "./user-id.js";
-import { membersOf, recordOfMembers, SessionValues } from "./values.js";
+import { endSession, isLive, moveSession, type SessionMove } from "./succession.js";
+import { membersOf } from "./values.js";
 
 /** Sessions that are kept in a store; their cookie holds only a signed id. */
 export class StoredSessions implements SessionKeeper {
   readonly isSynchronous: boolean;
   readonly #store: GuardedSessionStore;
-  readonly #clock: StoreClock;
   readonly #writer: CookieWriter;
   readonly #ids: SignedIds;
   readonly #lifetimes: Lifetimes;
   readonly #userKey: string;
   readonly #maxBytes: number;
-  readonly #contention: Contention;
   readonly #saver: SessionSaver;
   readonly #remembered = new Remembered<OpenedId>(REMEMBERED_CHARACTERS, (cookie) => cookie.length);
 
-  constructor(
-    config: SessionConfig,
-    keys: SessionKeyRing,
-    lifetimes: Lifetimes,
-    store: GuardedSessionStore,
-    { clock, events }: { readonly clock: StoreClock; readonly events: EventHub },
-  ) {
+  constructor(config: SessionConfig, keys: SessionKeyRing, lifetimes: Lifetimes, store: GuardedSessionStore) {
     this.isSynchronous = store.isSynchronous;
     this.#store = store;
-    this.#clock = clock;
     this.#writer = new CookieWriter(config);
     this.#ids = new SignedIds(keys, config.cookieName, lifetimes.maxAgeMs);
     this.#lifetimes = lifetimes;
     this.#userKey = config.userKey;
     this.#maxBytes = config.maxBytes;
-    this.#contention = new Contention(store.isSynchronous, events);
-    this.#saver = new SessionSaver(store, this.#contention, config);
+    this.#saver = new SessionSaver(store, config);
   }
 
   /** The session of the newest cookie that verifies and that the store knows, or why there is none. */
   open(view: RequestView, cookies: readonly string[], cameAtMs: number): MaybePromise<SessionState | SessionRejection> {
-    const now = this.#clock.known();
-    if (now instanceof Promise) return now.then((told) => this.#openAt(told, view, cookies, cameAtMs));
-    return this.#openAt(now, view, cookies, cameAtMs);
+    return andThen(this.#store.known(), (now) => this.#openAt(now, view, cookies, cameAtMs));
   }
 
   #openAt(
@@ -77,7 +61,7 @@ export class StoredSessions implements SessionKeeper {
   }
 
   now(): number {
-    return this.#clock.wallMs();
+    return this.#store.wallMs();
   }
 
   createId(): string {
@@ -103,7 +87,7 @@ export class StoredSessions implements SessionKeeper {
    * of it what it has set itself.
    */
   regenerate(state: SessionState): MaybePromise<void> {
-    const now = this.#clock.wallMs();
+    const now = this.#store.wallMs();
     const expiresAt = now + this.#lifetimes.maxAgeMs;
     if (state.version === 0) {
       state.renew(now, expiresAt);
@@ -117,7 +101,7 @@ export class StoredSessions implements SessionKeeper {
       // Whose it is stands at the old id until the commit: nobody lists a session that may yet be withdrawn.
       renewed: (record) => ({ ...record, createdAt: now, userId: undefined, ...times }),
     };
-    return andThen(moveSession(this.#store, move, this.#openedRecord(state), now, this.#contention), (outcome) => {
+    return andThen(moveSession(this.#store, move, recordOf(openedAs(state), this.#userKey), now), (outcome) => {
       if (outcome === "overtaken") {
         state.overtakenWith ??= state.contents;
         return;
@@ -133,7 +117,7 @@ export class StoredSessions implements SessionKeeper {
     if (state.version === 0) return undefined;
     const id = SignedIds.storeIdOf(state.id);
     const { version } = state;
-    return andThen(endSession(this.#store, id, { version, userId: undefined }, this.#clock.wallMs()), () => {});
+    return andThen(endSession(this.#store, id, { version, userId: undefined }, this.#store.wallMs()), () => {});
   }
 
   /** Saves what changed now; the cookie goes with the head. */
@@ -172,7 +156,7 @@ export class StoredSessions implements SessionKeeper {
   #commitNow(state: SessionState): MaybePromise<string | undefined> {
     if (state.isDestroyed) return this.#writer.expire(state.view);
     if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
-    const now = this.#clock.wallMs();
+    const now = this.#store.wallMs();
     const isRenewed = (state.isRegenerated && !state.isMoved) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
     // The stored end moves only when the cookie moves along: else a session that is written often would
     // outlive its cookie and never be renewed.
@@ -194,7 +178,7 @@ export class StoredSessions implements SessionKeeper {
 
   /** A session that no store has seen: it begins now, by the clock of the store. */
   #commitFirst(state: SessionState): MaybePromise<string | undefined> {
-    return andThen(this.#clock.known(), (now) => {
+    return andThen(this.#store.known(), (now) => {
       // When the request began, that clock may not have been known yet.
       state.createdAt = now;
       state.lastUsedAt = now;
@@ -203,20 +187,6 @@ export class StoredSessions implements SessionKeeper {
         outcome === "saved" ? this.#cookie(state, state.expiresAt, now) : undefined,
       );
     });
-  }
-
-  #openedRecord(state: SessionState): SessionRecord {
-    const { version, createdAt, values, flashes, lastUsedAt, expiresAt } = state;
-    return {
-      data: recordOfMembers(values.base),
-      flashes: flashes.base.size === 0 ? undefined : recordOfMembers(flashes.base),
-      version,
-      createdAt,
-      userId: userIdOf(values.base.get(this.#userKey)?.value),
-      lastUsedAt,
-      expiresAt,
-      forgetAt: expiresAt,
-    };
   }
 
   #cookie({ id, view }: SessionState, expiresAt: number, now: number): string {
@@ -235,26 +205,13 @@ export class StoredSessions implements SessionKeeper {
       this.#store.load(first.storeId),
       (record) => {
         // Where it went, if it moved, is no business of who comes with the old id: he may have planted it.
-        const ending = isLive(record) ? this.#lifetimes.ending(record, this.#clock.wallMs()) : "unknown";
+        const ending = isLive(record) ? this.#lifetimes.ending(record, this.#store.wallMs()) : "unknown";
         if (record === undefined || ending !== undefined) {
           return this.#loadFirst(view, cameAtMs, others, rejection ?? ending);
         }
-        return this.#begin(view, cameAtMs, first.id, record);
+        return new SessionState(this, view, cameAtMs, first.id, knownOf(record));
       },
     );
-  }
-
-  #begin(view: RequestView, cameAtMs: number, id: string, record: SessionRecord): SessionState {
-    const start = {
-      id,
-      createdAt: record.createdAt,
-      lastUsedAt: record.lastUsedAt,
-      expiresAt: record.expiresAt,
-      version: record.version,
-      values: new SessionValues(membersOf(record.data)),
-      flashes: new SessionValues(membersOf(record.flashes)),
-    };
-    return new SessionState(this, view, start, cameAtMs);
   }
 
   #verify(cookie: string, now: number): OpenedId | SessionRejection {

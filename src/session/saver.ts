@@ -1,12 +1,11 @@
 import { StoreUnavailableError } from "../core/errors.js";
 import { andThen, type MaybePromise } from "../core/later.js";
-import type { Contention } from "./contention.js";
 import type { GuardedSessionStore } from "./guarded-store.js";
 import { SignedIds } from "./signed-id.js";
-import type { SessionState } from "./state.js";
+import type { KnownSession, SessionState } from "./state.js";
 import type { SaveOutcome, SessionRecord, SessionTimes } from "./store.js";
-import { userIdOf } from "./user-id.js";
-import { type ChangesToSave, membersOf, recordOfMembers, type SessionMembers } from "./values.js";
+import { userIdOf } from "./users.js";
+import { type ChangesToSave, membersOf, recordOfMembers } from "./values.js";
 
 /**
  * What became of the changes of a request:
@@ -29,14 +28,8 @@ interface Change {
   begun?: { readonly values: ChangesToSave; readonly flashes: ChangesToSave };
 }
 
-/** A session as it was opened, loaded or saved last. */
-interface Known {
-  readonly version: number;
-  readonly createdAt: number;
-  readonly times: SessionTimes;
-  readonly values: SessionMembers;
-  readonly flashes: SessionMembers;
-}
+/** A session as it was opened, loaded or saved last, with all that a store keeps of its times. */
+type Known = KnownSession & SessionTimes;
 
 /** The saves of one session in this process, of which one is under way at a time. */
 class Lane {
@@ -66,20 +59,15 @@ class Lane {
  */
 export class SessionSaver {
   readonly #store: GuardedSessionStore;
-  readonly #isSynchronous: boolean;
-  readonly #contention: Contention;
   readonly #userKey: string;
   readonly #maxBytes: number;
   readonly #lanes = new Map<string, Lane>();
 
   constructor(
     store: GuardedSessionStore,
-    contention: Contention,
     { userKey, maxBytes }: { readonly userKey: string; readonly maxBytes: number },
   ) {
     this.#store = store;
-    this.#isSynchronous = store.isSynchronous;
-    this.#contention = contention;
     this.#userKey = userKey;
     this.#maxBytes = maxBytes;
   }
@@ -88,7 +76,7 @@ export class SessionSaver {
   save(state: SessionState, times: SessionTimes): MaybePromise<SavedAs> {
     const id = SignedIds.storeIdOf(state.id);
     const change = { state, times, signsIn: this.#signsIn(state) };
-    if (this.#isSynchronous) return this.#saveNow(id, change);
+    if (this.#store.isSynchronous) return this.#saveNow(id, change);
     const lane = this.#lanes.get(id) ?? new Lane(id);
     this.#lanes.set(id, lane);
     return new Promise((settle, fail) => {
@@ -99,16 +87,14 @@ export class SessionSaver {
 
   #saveNow(id: string, change: Omit<Change, "settle" | "fail">): SavedAs {
     const lane = new Lane(id);
-    const outcomes: SavedAs[] = [];
-    const failures: unknown[] = [];
-    const settle = (outcome: SavedAs) => void outcomes.push(outcome);
-    const fail = (error: unknown) => void failures.push(error);
+    const told: { outcome?: SavedAs; failure?: unknown } = {};
+    const settle = (outcome: SavedAs) => Object.assign(told, { outcome });
+    const fail = (failure: unknown) => Object.assign(told, { failure });
     lane.changes = [{ ...change, settle, fail }];
     // The store answers at once, and so does all of this.
     void this.#saveChanges(lane, 1);
-    const [outcome] = outcomes;
-    if (outcome === undefined) throw failures[0];
-    return outcome;
+    if (told.outcome === undefined) throw told.failure;
+    return told.outcome;
   }
 
   async #run(id: string, lane: Lane): Promise<void> {
@@ -136,9 +122,9 @@ export class SessionSaver {
     const known = lane.known ?? newestOf(lane.changes);
     const changed = known && this.#putTogether(lane, known);
     if (changed === undefined) return undefined;
-    return andThen(this.#store.save(lane.id, this.#recordOf(changed), changed.version - 1), (outcome) => {
+    return andThen(this.#store.save(lane.id, recordOf(changed, this.#userKey), changed.version - 1), (outcome) => {
       if (outcome !== "conflict") return settleAll(lane, outcome, changed);
-      return andThen(this.#contention.pause(attempt, "save"), () =>
+      return andThen(this.#store.pause(attempt, "save"), () =>
         andThen(this.#look(lane), (isThere) => {
           if (!isThere) return settleAll(lane, "gone", changed);
           this.#takeWaiting(lane);
@@ -146,17 +132,6 @@ export class SessionSaver {
         }),
       );
     });
-  }
-
-  #recordOf({ version, createdAt, times, values, flashes }: Known): SessionRecord {
-    return {
-      data: recordOfMembers(values),
-      flashes: flashes.size === 0 ? undefined : recordOfMembers(flashes),
-      version,
-      createdAt,
-      userId: userIdOf(values.get(this.#userKey)?.value),
-      ...times,
-    };
   }
 
   /** Finds out how the session stands now, wherever it is. @returns whether it is anywhere */
@@ -186,7 +161,8 @@ export class SessionSaver {
 
   /** @param measures whether requests are turned away whose changes do not fit */
   #putOnto(known: Known, lane: Lane, measures: boolean): Known | undefined {
-    let { values, flashes, times } = known;
+    let { values, flashes } = known;
+    let times: SessionTimes = known;
     lane.changes = lane.changes.filter((change) => {
       const { state, times: used, signsIn, fail } = change;
       if (lane.hasMoved && signsIn) {
@@ -206,7 +182,7 @@ export class SessionSaver {
       return true;
     });
     if (lane.changes.length === 0) return undefined;
-    return { version: known.version + 1, createdAt: known.createdAt, times, values, flashes };
+    return { ...times, version: known.version + 1, createdAt: known.createdAt, values, flashes };
   }
 
   #fits({ values, flashes }: SessionState): boolean {
@@ -233,8 +209,8 @@ function settleAll(lane: Lane, outcome: Exclude<SaveOutcome, "conflict">, saved:
     for (const { state, begun } of lane.changes) {
       // To a request that had opened it elsewhere it is never the session that stands under its id.
       if (!lane.hasMoved) state.version = saved.version;
-      state.expiresAt = saved.times.expiresAt;
-      state.lastUsedAt = saved.times.lastUsedAt;
+      state.expiresAt = saved.expiresAt;
+      state.lastUsedAt = saved.lastUsedAt;
       if (begun === undefined) continue;
       state.values.settle(begun.values, saved.values);
       state.flashes.settle(begun.flashes, saved.flashes);
@@ -256,14 +232,30 @@ function latest(one: SessionTimes, other: SessionTimes): SessionTimes {
 function newestOf(changes: readonly Change[]): Known | undefined {
   let newest: SessionState | undefined;
   for (const { state } of changes) if (newest === undefined || state.version > newest.version) newest = state;
-  if (newest === undefined) return undefined;
-  const { version, createdAt, lastUsedAt, expiresAt, values, flashes } = newest;
-  const times = { lastUsedAt, expiresAt, forgetAt: 0 };
-  return { version, createdAt, times, values: values.base, flashes: flashes.base };
+  return newest && openedAs(newest);
 }
 
-function knownOf(record: SessionRecord): Known {
-  const { version, createdAt, lastUsedAt, expiresAt, forgetAt, data, flashes } = record;
-  const times = { lastUsedAt, expiresAt, forgetAt };
-  return { version, createdAt, times, values: membersOf(data), flashes: membersOf(flashes) };
+/** A session as a request had opened it, or as it was saved since; what is saved next says when to forget it. */
+export function openedAs({ version, createdAt, lastUsedAt, expiresAt, values, flashes }: SessionState): Known {
+  return { version, createdAt, lastUsedAt, expiresAt, forgetAt: 0, values: values.base, flashes: flashes.base };
+}
+
+/** What a store keeps of a session. */
+export function recordOf(known: Known, userKey: string): SessionRecord {
+  const { values, flashes, version, createdAt, lastUsedAt, expiresAt, forgetAt } = known;
+  return {
+    data: recordOfMembers(values),
+    flashes: flashes.size === 0 ? undefined : recordOfMembers(flashes),
+    version,
+    createdAt,
+    userId: userIdOf(values.get(userKey)?.value),
+    lastUsedAt,
+    expiresAt,
+    forgetAt,
+  };
+}
+
+/** A session as a store keeps it. */
+export function knownOf(record: SessionRecord): Known {
+  return { ...record, values: membersOf(record.data), flashes: membersOf(record.flashes) };
 }
