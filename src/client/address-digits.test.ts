@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { ipv6Text, isIpv4, readIpv6 } from "./address-digits.js";
 import { addressText, parseAddress } from "./address-text.js";
 
@@ -50,9 +50,9 @@ function slowText(text: string): string | undefined {
 
 describe("readIpv6", () => {
   it("agrees with ipaddr.js on what is an address, and on its groups", () => {
-    fc.assert(fc.property(lookalike, expectAgreement), { numRuns: 20_000 });
-    fc.assert(fc.property(damaged, expectAgreement), { numRuns: 10_000 });
-    fc.assert(fc.property(fc.ipV6(), expectAgreement), { numRuns: 3000 });
+    fc.assert(fc.property(lookalike, expectAgreement), runs(20_000));
+    fc.assert(fc.property(damaged, expectAgreement), runs(10_000));
+    fc.assert(fc.property(fc.ipV6(), expectAgreement), runs(3000));
   });
 
   it.each([
@@ -96,7 +96,7 @@ describe("ipv6Text", () => {
       fc.property(groups, (values) => {
         expect(ipv6Text(values)).toBe(new ipaddr.IPv6(values).toRFC5952String());
       }),
-      { numRuns: 10_000 },
+      runs(10_000),
     );
   });
 });
@@ -110,7 +110,7 @@ describe("isIpv4", () => {
       fc.property(fc.oneof(dotted, fc.ipV4()), (text) => {
         expect(isIpv4(text), text).toBe(ipaddr.IPv4.isValidFourPartDecimal(text));
       }),
-      { numRuns: 10_000 },
+      runs(10_000),
     );
   });
 });
@@ -138,7 +138,7 @@ describe("parseAddress", () => {
         const address = parseAddress(text);
         expect(address && addressText(address), text).toBe(slowText(text));
       }),
-      { numRuns: 20_000 },
+      runs(20_000),
     );
   });
 });

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { ClientAddressResolver } from "./client-address.js";
 import { ClientKeys, clientKey } from "./key.js";
 
@@ -72,7 +72,7 @@ describe("ClientAddressResolver", () => {
         fc.pre(!client.startsWith("10."));
         return resolver.resolve("10.0.0.1", `${sent},${client}`) === client;
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

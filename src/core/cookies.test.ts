@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { findCookieValues, hasCookie } from "./cookies.js";
 
 /** The plain reading of a Cookie header: split at ";" and look at each pair. */
@@ -35,7 +35,7 @@ describe("findCookieValues", () => {
         expect(findCookieValues(header, "session_id", 2)).toEqual(expected.slice(0, 2));
         expect(hasCookie(header, "session_id")).toBe(expected.length > 0);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { JwtConfig, SessionConfig } from "cello";
 import { signCompact, verifyCompact } from "cello/jws";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { keyMaterialIn } from "./key-material.js";
 
 const pairs = {
@@ -184,7 +184,7 @@ describe("a key in another dress", () => {
       fc.property(fc.uint8Array({ minLength: 32, maxLength: 300 }), fc.constantFrom(...dresses), (bytes, [, wear]) => {
         expect(keyMaterialIn(Buffer.from(wear(Buffer.from(bytes))))).toBeUndefined();
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
     for (const start of [[0x30, 0x82], [0x30, 30], [0x04], [0x7b], [0, 0, 0, 7]]) {
       for (const length of [32, 48, 64, 65, 97, 133]) {

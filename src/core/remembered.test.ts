@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { Remembered } from "./remembered.js";
 
 describe("Remembered", () => {
@@ -34,7 +34,7 @@ describe("Remembered", () => {
         const kept = [...put.keys()].filter((key) => remembered.get(key) !== undefined);
         expect(kept.length).toBeLessThanOrEqual(room);
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

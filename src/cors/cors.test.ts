@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { ConfigError } from "../core/errors.js";
 import type { RequestView } from "../core/request-view.js";
 import { CorsConfig, type CorsOptions } from "./config.js";
@@ -118,7 +118,7 @@ describe("the answer to a preflight, to a browser", () => {
           expect(lines.length > 0).toBe(isOurs);
         },
       ),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 

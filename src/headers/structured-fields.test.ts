@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { parseDictionary, Token } from "structured-headers";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { ConfigError } from "../core/errors.js";
 import { compileSecurityHeaders } from "./compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "./config.js";
@@ -36,7 +36,7 @@ describe("structured fields", () => {
         });
         expect(Object.fromEntries(restored)).toEqual({ ...permissionsPolicy });
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -46,7 +46,7 @@ describe("structured fields", () => {
         const parsed = [...parseDictionary(fieldValue("Reporting-Endpoints", { reportingEndpoints }))];
         expect(Object.fromEntries(parsed.map(([name, [url]]) => [name, url]))).toEqual({ ...reportingEndpoints });
       }),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -60,7 +60,7 @@ describe("structured fields", () => {
           expect([...parsed.keys()]).toEqual([name]);
         }
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 });

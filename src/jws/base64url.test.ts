@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { decodeBase64url, encodeBase64url } from "./base64url.js";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -26,7 +26,7 @@ describe("base64url", () => {
         expect(text).toMatch(/^[A-Za-z0-9_-]*$/);
         expect(decodeBase64url(text)).toEqual(Buffer.from(bytes));
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -41,7 +41,7 @@ describe("base64url", () => {
         const expected = slowDecode(text);
         expect(decodeBase64url(text)).toEqual(expected === undefined ? undefined : Buffer.from(expected));
       }),
-      { numRuns: 3000 },
+      runs(3000),
     );
   });
 

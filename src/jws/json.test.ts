@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { deepFreeze } from "../core/json.js";
 import { parseJsonObject } from "./json.js";
 
@@ -12,7 +12,7 @@ describe("parseJsonObject", () => {
         const text = JSON.stringify(value);
         expect(parse(text)).toEqual(JSON.parse(text));
       }),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 
@@ -35,7 +35,7 @@ describe("parseJsonObject", () => {
           expect(parse(text)).toBeUndefined();
         },
       ),
-      { numRuns: 1000 },
+      runs(1000),
     );
   });
 

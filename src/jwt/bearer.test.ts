@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import type { RequestView } from "../core/request-view.js";
 import { BearerSource, type RefusedCredentials } from "./bearer.js";
 import { JwtConfig, type JwtOptions } from "./config.js";
@@ -127,7 +127,7 @@ describe("BearerSource", () => {
         const expected = distinct.size > 1 ? duplicate : values[0];
         expect(read({ cookie }, { cookieName: "token", maxTokenLength: 1000 })).toEqual(expected);
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 });

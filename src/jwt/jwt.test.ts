@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync } from "node:crypto";
-import fc from "fast-check";
 import { jwtVerify, SignJWT } from "jose";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import type { Clock } from "../core/clock.js";
 import { ConfigError } from "../core/errors.js";
 import type { TokenRejection } from "../core/events.js";
@@ -277,7 +277,7 @@ describe("Jwt and jose", () => {
           .sign(pair.privateKey);
         expect(jwt.verify(token)).toMatchObject(expected);
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -297,7 +297,7 @@ describe("Jwt and jose", () => {
         const ours = outcome(make({ requireExpiration: false, clockTolerance }), token) === "accepted";
         expect(ours).toBe(theirs);
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 });

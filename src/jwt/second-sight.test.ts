@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { SecondSight } from "./second-sight.js";
 
 const tokenOf = (name: string) => `h.p.${createHash("sha256").update(name).digest("base64url")}`;
@@ -44,7 +44,7 @@ describe("SecondSight", () => {
         expect(recalled.length).toBeLessThanOrEqual(capacity);
         expect(recalled.every((one) => kept.has(one))).toBe(true);
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { RateLimitConfig, type RateLimitHeaders } from "./config.js";
 import { headerFields, LimitFields, retryAfterSeconds } from "./header-fields.js";
 import type { RateLimitDecision } from "./store.js";
@@ -98,7 +98,7 @@ describe("headerFields", () => {
           }
         },
       ),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -115,7 +115,7 @@ describe("headerFields", () => {
           expect(headerFields([{ fields, decision: one }])).toEqual(fresh);
         }
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 

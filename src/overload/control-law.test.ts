@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { type AdaptiveBounds, type AdaptiveSignals, type AdaptiveState, nextLimit, unreduced } from "./control-law.js";
 
 const bounds: AdaptiveBounds = {
@@ -57,7 +57,7 @@ describe("nextLimit", () => {
         }
         expect(run(state, calm, 10).limit).toBe(100);
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

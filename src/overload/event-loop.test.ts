@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc from "../../test/fast-check.js";
 import { RequestCosts, TimerDelays, UtilizationMeter } from "./event-loop.js";
 import { EventLoopTurns } from "./turns.js";
 

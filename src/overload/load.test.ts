@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { CpuMeter } from "./cpu.js";
 import { LatencyHistogram } from "./latency.js";
 import { LoadMonitor } from "./load.js";
@@ -47,7 +47,7 @@ describe("LatencyHistogram", () => {
           return Math.abs(histogram.quantile(share, 5) - truth) <= truth * 0.0401;
         },
       ),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { ConfigError } from "../core/errors.js";
 import { FakeClock } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
@@ -67,7 +67,7 @@ describe("MemorySessionStore", () => {
         }
         for (let id = 0; id <= 5; id++) expect(store.load(`id-${id}`)).toEqual(oracle.get(`id-${id}`));
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -86,7 +86,7 @@ describe("MemorySessionStore", () => {
         }
         expect(lives.filter((life) => store.load(`id-${life}`) !== undefined).sort()).toEqual(expected.sort());
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 

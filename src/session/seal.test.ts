@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { CookieSealer } from "./seal.js";
 import { SignedIds } from "./signed-id.js";
@@ -91,7 +91,7 @@ describe.each(kinds)("$name", ({ make, open, content }) => {
         fc.pre(value[at] !== letter);
         expect(read(value.slice(0, at) + letter + value.slice(at + 1))).not.toBe(content);
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 
@@ -125,7 +125,7 @@ describe.each([
         expect(opener.open(value, NOW)).toBeTypeOf("object");
         expect(opener.open(forged, NOW)).toBeTypeOf("string");
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

@@ -1,15 +1,15 @@
-import fc from "fast-check";
 import { describe, expect, expectTypeOf, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { SessionTooLargeError } from "../core/errors.js";
 import { FakeClient, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";
 
 const kinds = [
-  { kind: "a sealed cookie", runs: 500, server: () => new FakeServer() },
+  { kind: "a sealed cookie", many: 500, server: () => new FakeServer() },
   {
     kind: "a store in memory",
-    runs: 500,
+    many: 500,
     server: () => {
       const server = new FakeServer();
       return new FakeServer({ store: new MemorySessionStore({ clock: server.clock }) }, server.clock);
@@ -17,7 +17,7 @@ const kinds = [
   },
   {
     kind: "an asynchronous store",
-    runs: 40,
+    many: 40,
     server: () => {
       const server = new FakeServer();
       return new FakeServer({ store: laterStore(new MemorySessionStore({ clock: server.clock })) }, server.clock);
@@ -77,7 +77,7 @@ async function apply(session: Session, step: Command, oracle: Oracle): Promise<b
   return step.name === "next" || step.name === "destroy";
 }
 
-describe.each(kinds)("a session in $kind", ({ runs, server }) => {
+describe.each(kinds)("a session in $kind", ({ many, server }) => {
   it("behaves as a map that is carried from request to request", async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 40 }), async (commands) => {
@@ -102,7 +102,7 @@ describe.each(kinds)("a session in $kind", ({ runs, server }) => {
           }
         });
       }),
-      { numRuns: runs },
+      runs(many),
     );
   });
 
@@ -249,7 +249,7 @@ describe("a session in a sealed cookie", () => {
         expect(client.setCookie?.length).toBeLessThanOrEqual(4096);
         expect(client.setCookie?.length).toBeGreaterThan(4096 - 12);
       }),
-      { numRuns: 4 },
+      runs(4),
     );
   });
 });

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../test/fast-check.js";
 import { StoreUnavailableError } from "../core/errors.js";
 import { FakeClient, FakeClock, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
@@ -112,7 +112,7 @@ describe("requests at the same time", () => {
         }
         await client.request((session) => expect(new Map(Object.entries(session.all()))).toEqual(oracle));
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

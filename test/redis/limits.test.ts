@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testPolicy } from "../../src/limits/clock.fake.js";
 import { AdaptiveBuckets } from "../../src/limits/memory/adaptive-bucket.js";
 import { MemoryRateLimitStore } from "../../src/limits/memory/store.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../src/limits/store.js";
+import fc, { runs } from "../fast-check.js";
 import { decided, type OpenLimits, openLimits, TimedConnection } from "./limits-parts.js";
 import { type RedisServer, startRedis } from "./server.js";
 
@@ -137,7 +137,7 @@ describe("limits in Redis", () => {
       fc.asyncProperty(fc.constantFrom(1, 2, 5, 7, 30, 100), steps, (requests, schedule) =>
         compare(schedule, testPolicy("token-bucket", requests, WINDOW_MS)),
       ),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -146,7 +146,7 @@ describe("limits in Redis", () => {
       fc.asyncProperty(steps, (schedule) =>
         compare(schedule, testPolicy("token-bucket", 100, WINDOW_MS, { isAdaptive: true })),
       ),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -155,7 +155,7 @@ describe("limits in Redis", () => {
       fc.asyncProperty(fc.constantFrom(1, 2, 5, 7, 30, 100), steps, (requests, schedule) =>
         compare(schedule, testPolicy("sliding-window", requests, WINDOW_MS)),
       ),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 

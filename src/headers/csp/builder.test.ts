@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { ConfigError } from "../../core/errors.js";
 import { CSP } from "./builder.js";
 import { DIRECTIVES } from "./directives.js";
@@ -321,7 +321,7 @@ describe("any sequence of calls", () => {
         for (const { method, sources } of steps) csp[method](...sources);
         expect(csp.toString()).toBe(expectedPolicy(steps));
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -334,7 +334,7 @@ describe("any sequence of calls", () => {
         const [base = new CSP(), other = new CSP()] = built;
         expect(base.extend(other).toString()).toBe(expectedPolicy([...first, ...second]));
       }),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -361,7 +361,7 @@ describe("any sequence of calls", () => {
         expect(rest.length).toBeLessThanOrEqual(words.length);
         expect(csp.toString()).not.toContain("{nonce}");
       }),
-      { numRuns: 2000 },
+      runs(2000),
     );
   });
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { ConfigError } from "../../core/errors.js";
 import { CSP } from "./builder.js";
 import type { CspFinding } from "./findings.js";
@@ -141,7 +141,7 @@ describe("csp.lint", () => {
       fc.property(fc.array(fc.oneof(words, fc.string({ maxLength: 6 })), { maxLength: 12 }), (parts) => {
         expect(Array.isArray(CSP.lint(parts.join(" ")))).toBe(true);
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 });

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { TestClock, testPolicy } from "../clock.fake.js";
 import type { RateLimitPolicy } from "../store.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
@@ -155,7 +155,7 @@ describe("AdaptiveBuckets", () => {
           }
         },
       ),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -189,7 +189,7 @@ describe("AdaptiveBuckets", () => {
           }
         },
       ),
-      { numRuns: 100 },
+      runs(100),
     );
   });
 });

@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { KeyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
 
@@ -103,7 +103,7 @@ describe("KeyTable", () => {
           for (const [known, time] of oracle) expect(read(table, known, now)).toBe(time > now ? time : 0);
         }
       }),
-      { numRuns: 60 },
+      runs(60),
     );
   });
 
@@ -148,7 +148,7 @@ describe("KeyTable", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 

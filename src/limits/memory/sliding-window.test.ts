@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { TestClock, testPolicy } from "../clock.fake.js";
 import { SlidingWindows } from "./sliding-window.js";
 
@@ -50,7 +50,7 @@ describe("SlidingWindows", () => {
           }
         },
       ),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
@@ -75,7 +75,7 @@ describe("SlidingWindows", () => {
           }
         },
       ),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -107,7 +107,7 @@ describe("SlidingWindows", () => {
           }
         },
       ),
-      { numRuns: 200 },
+      runs(200),
     );
   });
 
@@ -132,7 +132,7 @@ describe("SlidingWindows", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -223,7 +223,7 @@ describe("SlidingWindows", () => {
           } else if (requests <= 256) expect(used + cost).toBeGreaterThan(requests);
         }
       }),
-      { numRuns: 30 },
+      runs(30),
     );
   });
 

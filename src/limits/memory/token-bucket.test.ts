@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import fc, { runs } from "../../../test/fast-check.js";
 import { TestClock, testPolicy } from "../clock.fake.js";
 import { TokenBuckets } from "./token-bucket.js";
 
@@ -68,7 +68,7 @@ describe("TokenBuckets", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      runs(300),
     );
   });
 
@@ -97,7 +97,7 @@ describe("TokenBuckets", () => {
           }
         },
       ),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 
