@@ -36,7 +36,9 @@ export default defineConfig({
   },
   test: {
     environment: "node",
-    testTimeout: 20_000,
+    // A machine may be busy; what asserts a time says so itself.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     globalSetup: "test/shared/setup.ts",
     // Tests of one file that say they are concurrent spend their time waiting.
     maxConcurrency: 12,
