@@ -1,7 +1,7 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDemo, type Demo } from "../../examples/demo/server.js";
-import { sharedChromium } from "../shared/shared.js";
+import { SHARED_MS, sharedChromium } from "../shared/shared.js";
 import { chromiumPath } from "./chromium.js";
 
 type StorageState = Awaited<ReturnType<BrowserContext["storageState"]>>;
@@ -22,17 +22,14 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     await signIn(page);
     signedIn = await context.storageState();
     await context.close();
-  });
+  }, SHARED_MS);
 
   afterAll(async () => {
     await browser?.close();
     await demo?.close();
   });
 
-  beforeEach(() => open());
-
-  afterEach(() => context.close());
-
+  /** A page of somebody new, or of somebody who comes back. */
   async function open(storageState?: StorageState): Promise<void> {
     await context?.close();
     context = await browser.newContext(storageState === undefined ? {} : { storageState });
@@ -55,6 +52,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
       "window.blocked = []; addEventListener('securitypolicyviolation', (e) => blocked.push(e.effectiveDirective))";
 
     async function openInjected(path: string): Promise<void> {
+      await open();
       await page.addInitScript(RECORD);
       await page.goto(`${demo.url}${path}?text=${encodeURIComponent(MARKUP)}`, { waitUntil: "load" });
     }
@@ -74,12 +72,14 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     });
 
     it("lets the page's own scripts run, which have the nonce", async () => {
+      await open();
       await page.goto(`${demo.url}/sign-in`);
       await page.click("button[data-name=ada]");
       expect(await page.inputValue("input[name=name]")).toBe("ada");
     });
 
     it("has another nonce in every response", async () => {
+      await open();
       const nonces = new Set<string | null>();
       for (let times = 0; times < 5; times++) {
         const response = await page.goto(`${demo.url}/sign-in`);
@@ -90,6 +90,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     });
 
     it("stops text that becomes markup in a script (Trusted Types)", async () => {
+      await open();
       await page.goto(`${demo.url}/sign-in`);
       await expect(page.evaluate("document.body.innerHTML = '<p>replaced</p>'")).rejects.toThrow("TrustedHTML");
     });
@@ -119,6 +120,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     });
 
     it("is not set for a visitor of whom there is nothing to remember", async () => {
+      await open();
       await page.goto(`${demo.url}/sign-in`);
       expect(await context.cookies()).toEqual([]);
     });
@@ -126,6 +128,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
 
   describe("signing in", () => {
     it("gives the session a new id, so that a planted one is worthless, and goes where one wanted to go", async () => {
+      await open();
       await page.goto(`${demo.url}/locks`);
       expect(page.url()).toBe(`${demo.url}/sign-in`);
       const before = await whoAmI(page);
@@ -153,6 +156,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     });
 
     it("escapes what was typed", async () => {
+      await open();
       await page.goto(`${demo.url}/sign-in`);
       const typed = `"><script>window.injected = true</script>'&`;
       await signIn(page, typed, "wrong");
@@ -162,6 +166,7 @@ describe.skipIf(chromiumPath === undefined)("the demo in Chromium", () => {
     });
 
     it("is limited to five tries in five minutes, and then shows a page that says when to come back", async () => {
+      await open();
       const fresh = await createDemo();
       try {
         const statuses: (number | undefined)[] = [];
