@@ -11,7 +11,6 @@ import {
   texts,
 } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
-import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
 
 /** Options of `CorsConfig`. */
@@ -46,11 +45,10 @@ const USUAL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT
 /** What no page may send (Fetch, "forbidden method"). */
 const FORBIDDEN_METHODS = ["CONNECT", "TRACE", "TRACK"];
 
-/** What a {@link CorsConfig} keeps of its options, beside the origins. */
-type CorsValues = Settled<Omit<CorsOptions, "origins">, "allowedHeaders">;
-
-interface ReadValues extends CorsValues {
-  readonly origins: OriginList;
+/** What a {@link CorsConfig} keeps of its options. */
+interface CorsValues extends Settled<Omit<CorsOptions, "origins">, "allowedHeaders"> {
+  /** As browsers write them. */
+  readonly origins: readonly string[];
 }
 
 const ONE_NAME = [
@@ -59,7 +57,7 @@ const ONE_NAME = [
   "write each name as an entry of its own",
 ] as const;
 
-const READERS: Readers<ReadValues> = {
+const READERS: Readers<CorsValues> = {
   origins: readAllowedOrigins,
   credentials: flag(false),
   methods: (fields, name) => Object.freeze([...new Set(readMethods(fields, name))]),
@@ -69,8 +67,6 @@ const READERS: Readers<ReadValues> = {
   privateNetwork: flag(false),
   preflightsPerMinute: integer(1, 1_000_000, "", PREFLIGHTS_PER_MINUTE),
 };
-
-const originLists = new WeakMap<CorsConfig, OriginList>();
 
 /**
  * Which pages of other origins may use the application: cross-origin resource sharing, by the Fetch standard.
@@ -86,32 +82,20 @@ export class CorsConfig {
   constructor(options: CorsOptions) {
     strictConstruction("new CorsConfig(options)", arguments);
     const fields = new Fields("CorsConfig", options, READERS);
-    const { origins, ...values } = fields.values;
-    if (values.credentials) refuseStars(fields, fields.values);
-    originLists.set(this, origins);
-    Object.freeze(Object.assign(this, { origins: origins.entries, ...values }));
+    if (fields.values.credentials) refuseStars(fields, fields.values);
+    Object.freeze(Object.assign(this, fields.values));
   }
 }
 
-export interface CorsConfig extends CorsValues {
-  /** As browsers write them. */
-  readonly origins: readonly string[];
-}
+export interface CorsConfig extends CorsValues {}
 
-/** The origins of a configuration, ready to be asked. */
-export function originsOf(config: CorsConfig): OriginList {
-  const list = originLists.get(config);
-  if (list === undefined) throw new TypeError("a CorsConfig is made with new");
-  return list;
-}
-
-function readAllowedOrigins(fields: Fields, name: string): OriginList {
+function readAllowedOrigins(fields: Fields, name: string): readonly string[] {
   const given = required('name the origins, such as ["https://app.example"]', textOrTexts)(fields, name);
-  const list = readOrigins(fields, name, typeof given === "string" ? [given] : given);
-  if (list.allowsAny && list.entries.length > 1) {
+  const origins = readOrigins(fields, name, typeof given === "string" ? [given] : given);
+  if (origins.includes("*") && origins.length > 1) {
     fields.conflict(name, '"*" stands beside other origins', 'write "*" alone, or leave it out');
   }
-  return list;
+  return origins;
 }
 
 function readMethods(fields: Fields, name: string): readonly string[] {
@@ -130,8 +114,8 @@ function readMethods(fields: Fields, name: string): readonly string[] {
 }
 
 /** Beside credentials `"*"` means nothing good, and browsers do not take it for everything. */
-function refuseStars(fields: Fields, { origins, methods, allowedHeaders, exposedHeaders }: ReadValues): void {
-  if (origins.allowsAny) {
+function refuseStars(fields: Fields, { origins, methods, allowedHeaders, exposedHeaders }: CorsValues): void {
+  if (origins.includes("*")) {
     const problem = '"*" with credentials would hand every user\'s data to every site, and browsers refuse it';
     fields.conflict("origins", problem, "name the origins, or leave credentials out");
   }

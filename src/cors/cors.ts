@@ -1,8 +1,8 @@
 import { isHttpToken } from "../core/options.js";
 import type { Refusal } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
-import type { OriginList } from "../origins/origin-list.js";
-import { type CorsConfig, originsOf } from "./config.js";
+import { OriginList } from "../origins/origin-list.js";
+import type { CorsConfig } from "./config.js";
 
 /** Answer headers that every page needs that meets a limit. */
 const EXPOSED = ["RateLimit", "RateLimit-Policy", "Retry-After"];
@@ -17,6 +17,18 @@ const MOST_REQUESTED = 4096;
 
 const NOTHING: readonly string[] = Object.freeze([]);
 
+/**
+ * Whether a browser asks with this request what it may send (Fetch, "CORS-preflight request"). It comes
+ * without cookies and tokens; anybody else can send the same.
+ */
+export function isPreflight(view: RequestView): boolean {
+  return (
+    view.method === "OPTIONS" &&
+    view.header("access-control-request-method") !== undefined &&
+    view.header("origin") !== undefined
+  );
+}
+
 /** The fields of cross-origin resource sharing, compiled: what stands on an answer, and what answers a preflight. */
 export class Cors {
   readonly origins: OriginList;
@@ -24,7 +36,6 @@ export class Cors {
   readonly #config: CorsConfig;
   readonly #exposed: string;
   readonly #byOrigin: ReadonlyMap<string, readonly string[]>;
-  readonly #forAny: readonly string[] | undefined;
   /** The lines of a preflight's answer that do not depend on it. */
   readonly #preflightLines: readonly string[];
   readonly #preflightVary: string;
@@ -33,11 +44,11 @@ export class Cors {
   /** @param exposed names of answer headers that pages may read beside the configured ones */
   constructor(config: CorsConfig, exposed: readonly string[] = EXPOSED) {
     this.#config = config;
-    this.origins = originsOf(config);
+    this.origins = new OriginList(config.origins);
     this.credentials = config.credentials;
     this.#exposed = namesOnce([...exposed, ...config.exposedHeaders]);
-    this.#byOrigin = new Map([...this.origins.named].map((origin) => [origin, this.#answerLines(origin)]));
-    this.#forAny = this.origins.allowsAny ? this.#answerLines("*") : undefined;
+    const origins = this.origins.allowsAny ? ["*"] : [...this.origins.named];
+    this.#byOrigin = new Map(origins.map((origin) => [origin, this.#answerLines(origin)]));
     this.#preflightLines = Object.freeze([
       "Access-Control-Allow-Methods",
       config.methods.join(", "),
@@ -62,11 +73,11 @@ export class Cors {
    * @param origin the value of `Origin`; `undefined` for a request without
    */
   linesFor(origin: string | undefined): readonly string[] {
-    if (this.#forAny !== undefined) return this.#forAny;
-    if (origin === undefined) return NOTHING;
-    const known = this.#byOrigin.get(origin);
+    const asked = this.origins.allowsAny ? "*" : origin;
+    if (asked === undefined) return NOTHING;
+    const known = this.#byOrigin.get(asked);
     if (known !== undefined) return known;
-    const found = this.origins.find(origin);
+    const found = this.origins.find(asked);
     return found === undefined ? NOTHING : (this.#byOrigin.get(found) ?? this.#answerLines(found));
   }
 
@@ -88,7 +99,7 @@ export class Cors {
 
   /** What stands in `Access-Control-Allow-Origin`. */
   #allowed(origin: string | undefined): string | undefined {
-    if (this.#forAny !== undefined) return "*";
+    if (this.origins.allowsAny) return "*";
     return origin === undefined ? undefined : this.origins.find(origin);
   }
 

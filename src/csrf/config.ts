@@ -1,6 +1,5 @@
 import { type Fields, read, texts } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
-import type { OriginList } from "../origins/origin-list.js";
 import { readOrigins } from "../origins/read-origins.js";
 
 /** Options of `CsrfConfig`. */
@@ -11,8 +10,6 @@ export interface CsrfOptions {
    */
   readonly trustedOrigins?: readonly string[] | undefined;
 }
-
-const originLists = new WeakMap<CsrfConfig, OriginList>();
 
 /**
  * How requests that other sites' pages make are refused.
@@ -29,19 +26,12 @@ export class CsrfConfig {
   /** @throws ConfigError for an unknown field, an entry that is no origin, or a pattern that reaches strangers */
   constructor(options?: CsrfOptions) {
     strictConstruction("new CsrfConfig(options)", arguments);
-    const { trustedOrigins } = read("CsrfConfig", options, { trustedOrigins: readTrustedOrigins });
-    this.trustedOrigins = trustedOrigins.entries;
-    originLists.set(this, trustedOrigins);
+    this.trustedOrigins = read("CsrfConfig", options, { trustedOrigins: readTrustedOrigins }).trustedOrigins;
     Object.freeze(this);
   }
 }
 
-/** The trusted origins of a configuration, ready to be asked. */
-export function trustedOriginsOf(config: CsrfConfig): OriginList | undefined {
-  return originLists.get(config);
-}
-
-function readTrustedOrigins(fields: Fields, name: string): OriginList {
+function readTrustedOrigins(fields: Fields, name: string): readonly string[] {
   const given = texts([])(fields, name);
   if (given.includes("*")) fields.invalid(name, '"*" would trust every site', "name the origins");
   return readOrigins(fields, name, given);

@@ -2,8 +2,8 @@ import type { EventHub } from "../core/events.js";
 import { type Refusal, refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import { isOriginOf } from "../origins/origin.js";
-import type { OriginList } from "../origins/origin-list.js";
-import { type CsrfConfig, trustedOriginsOf } from "./config.js";
+import { OriginList } from "../origins/origin-list.js";
+import type { CsrfConfig } from "./config.js";
 
 /** Origins that another feature allows, and whether their requests may carry cookies. */
 export interface SharedOrigins {
@@ -31,11 +31,11 @@ export interface SharedOrigins {
 export class CsrfProtection {
   /** The answer to a refused request: 403. */
   readonly refusal: Refusal;
-  readonly #trusted: OriginList | undefined;
+  readonly #trusted: OriginList;
   readonly #events: EventHub;
 
   constructor(config: CsrfConfig, events: EventHub) {
-    this.#trusted = trustedOriginsOf(config);
+    this.#trusted = new OriginList(config.trustedOrigins);
     this.#events = events;
     this.refusal = refusal({
       type: "about:blank",
@@ -71,7 +71,7 @@ export class CsrfProtection {
   }
 
   #trusts(origin: string, carriesCookie: boolean, shared: SharedOrigins | undefined): boolean {
-    if (this.#trusted?.find(origin) !== undefined) return true;
+    if (this.#trusted.find(origin) !== undefined) return true;
     if (shared === undefined || (carriesCookie && !shared.credentials)) return false;
     return shared.origins.find(origin) !== undefined;
   }

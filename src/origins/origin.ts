@@ -1,3 +1,6 @@
+import type { getDomain } from "tldts";
+import { loadPackage } from "../core/load-package.js";
+
 /** The longest origin that is looked at: a host name has 253 characters at most. */
 const MOST_CHARACTERS = 300;
 
@@ -38,4 +41,27 @@ export function isOriginOf(origin: string, host: string | undefined): boolean {
   if (origin.length === schemeEnd + 3 + host.length && origin.endsWith(host)) return true;
   const asked = canonicalOrigin(origin.slice(0, schemeEnd + 3) + host);
   return asked !== undefined && asked === canonicalOrigin(origin);
+}
+
+let find: typeof getDomain | undefined;
+
+/**
+ * The part of a host name that somebody can register: the public suffix and one label more.
+ *
+ * @returns `null` for a public suffix itself, an address, and what is no name
+ *
+ * @example
+ * ```ts
+ * registrableDomain("a.example.co.uk"); // "example.co.uk"
+ * registrableDomain("github.io"); // null
+ * ```
+ */
+export function registrableDomain(host: string): string | null {
+  find ??= loadPackage<typeof import("tldts")>(
+    "tldts",
+    "a pattern of origins needs its list of public suffixes",
+    "install it, or write the origins one by one",
+  ).getDomain;
+  // With the suffixes of those who hand out names below their own, such as github.io.
+  return find(host, { allowPrivateDomains: true, extractHostname: false });
 }

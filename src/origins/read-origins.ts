@@ -1,9 +1,6 @@
 import type { Fields } from "../core/options.js";
 import { nearMiss } from "../core/spelling.js";
-import { canonicalOrigin } from "./origin.js";
-import { OriginList } from "./origin-list.js";
-import { OriginPattern } from "./origin-pattern.js";
-import { registrableDomain } from "./public-suffix.js";
+import { canonicalOrigin, registrableDomain } from "./origin.js";
 
 /** What no page has as its origin: their `Origin` is `null`, or they are not what a page is loaded with. */
 const NO_ORIGINS = new Set(["about:", "blob:", "data:", "file:", "ftp:", "javascript:", "mailto:", "ws:", "wss:"]);
@@ -16,12 +13,10 @@ interface Problem {
   readonly mend: string;
 }
 
-/** An entry that was understood. */
-interface Entry {
-  /** As browsers write it. */
-  readonly text: string;
-  readonly pattern: OriginPattern | undefined;
-}
+const NO_PATTERN: Problem = {
+  problem: "is not a pattern",
+  mend: 'write one "*" in the place of the first labels, such as "https://*.example.com"',
+};
 
 /**
  * Reads a list of origins: the one way in which all configurations understand them.
@@ -32,24 +27,20 @@ interface Entry {
  * strangers, is a `ConfigError`.
  *
  * @param texts the entries as given
+ * @returns the entries in the spelling of browsers, `*` first
  */
-export function readOrigins(fields: Fields, field: string, texts: readonly string[]): OriginList {
-  const entries: Entry[] = [];
-  for (const text of texts) {
-    if (text === "*") continue;
-    const entry = text.includes("*") ? readPattern(text) : readOrigin(text);
-    if ("problem" in entry) {
-      fields.invalid(field, `${JSON.stringify(text)} ${entry.problem}`, entry.mend);
-    }
-    entries.push(entry);
-  }
-  const exact = entries.filter(({ pattern }) => pattern === undefined).map(({ text }) => text);
-  const patterns = entries.flatMap(({ pattern }) => pattern ?? []);
-  const named = entries.map(({ text }) => text);
-  return new OriginList(exact, patterns, texts.includes("*") ? ["*", ...named] : named);
+export function readOrigins(fields: Fields, field: string, texts: readonly string[]): readonly string[] {
+  const entries = texts
+    .filter((text) => text !== "*")
+    .map((text) => {
+      const entry = text.includes("*") ? readPattern(text) : readOrigin(text);
+      if (typeof entry === "string") return entry;
+      return fields.invalid(field, `${JSON.stringify(text)} ${entry.problem}`, entry.mend);
+    });
+  return Object.freeze(texts.includes("*") ? ["*", ...entries] : entries);
 }
 
-function readOrigin(text: string): Entry | Problem {
+function readOrigin(text: string): string | Problem {
   if (text === "null") {
     return {
       problem: "is the origin of every sandboxed frame and local file, whoever made it",
@@ -58,7 +49,9 @@ function readOrigin(text: string): Entry | Problem {
   }
   const canonical = canonicalOrigin(text);
   if (canonical === undefined) return { problem: whyNone(text), mend: MEND };
-  return schemeProblem(canonical) ?? { text: canonical, pattern: undefined };
+  // Written with another asterisk, of which the canonical form makes ours: "＊".
+  if (canonical.includes("*")) return NO_PATTERN;
+  return schemeProblem(canonical) ?? canonical;
 }
 
 function whyNone(text: string): string {
@@ -75,27 +68,18 @@ function schemeProblem(origin: string): Problem | undefined {
   return { problem: `has the scheme "${scheme}"`, mend: `write "${meant}://" if that is meant` };
 }
 
-function readPattern(text: string): Entry | Problem {
+function readPattern(text: string): string | Problem {
   const [, scheme = "", rest = ""] = /^([a-z][a-z0-9+.-]*:)\/\/\*\.([^*]+)$/i.exec(text) ?? [];
   const base = rest === "" ? undefined : canonicalOrigin(`${scheme}//${rest}`);
-  if (base === undefined) {
-    return {
-      problem: "is not a pattern",
-      mend: 'write one "*" in the place of the first labels, such as "https://*.example.com"',
-    };
-  }
+  if (base === undefined) return NO_PATTERN;
   const problem = schemeProblem(base);
   if (problem !== undefined) return problem;
-  const { protocol, hostname, port } = new URL(base);
-  if (reachesStrangers(hostname)) {
-    return {
-      problem: "matches names that anybody can register",
-      mend: "name the domain that is yours in front of the public suffix",
-    };
-  }
-  const portText = port === "" ? "" : `:${port}`;
-  const pattern = new OriginPattern(protocol, hostname, portText);
-  return { text: `${protocol}//*.${hostname}${portText}`, pattern };
+  const { protocol, host, hostname } = new URL(base);
+  if (!reachesStrangers(hostname)) return `${protocol}//*.${host}`;
+  return {
+    problem: "matches names that anybody can register",
+    mend: "name the domain that is yours in front of the public suffix",
+  };
 }
 
 /** Whether a host is a public suffix, or one below which every name is one; or no name at all. */
