@@ -1,9 +1,17 @@
-import type { Attributes } from "@opentelemetry/api";
+import type { Attributes, BatchObservableResult, Meter, Observable } from "@opentelemetry/api";
 import type { EventHub, SecurityEventListener, SecurityEventName } from "../core/events.js";
-import type { Tally } from "./tally.js";
+
+/** Instruments that are read together. */
+export interface Instruments {
+  readonly all: readonly Observable[];
+  /** Tells what is so now. */
+  readonly observe: (result: BatchObservableResult) => void;
+  /** Ends the counting. */
+  readonly stop: () => void;
+}
 
 /** A counter: its name, what it counts, and the event that it counts. */
-export interface SecurityCounter {
+interface SecurityCounter {
   readonly name: string;
   readonly description: string;
   /** In UCUM, where braces hold what is counted. */
@@ -20,7 +28,7 @@ export interface SecurityCounter {
  * What every counter counts. Attributes come from the code or from the configuration, never from a
  * client: each series is kept for the life of the process.
  */
-export const COUNTERS: readonly SecurityCounter[] = [
+const COUNTERS: readonly SecurityCounter[] = [
   counter("token.rejected", "cello.token.rejected", "{request}", "Requests whose token was refused", (event) => ({
     "cello.reason": event.reason,
   })),
@@ -63,4 +71,56 @@ function counter<Name extends SecurityEventName>(
     return () => events.off(event, count);
   };
   return { name, description, unit, listen };
+}
+
+/** @param common attributes that every count has */
+export function countEvents(meter: Meter, events: EventHub, common: Attributes): Instruments {
+  const running = COUNTERS.map(({ name, description, unit, listen }) => {
+    const tally = new Tally(common);
+    return {
+      instrument: meter.createObservableCounter(name, { description, unit }),
+      tally,
+      end: listen(events, tally),
+    };
+  });
+  return {
+    all: running.map(({ instrument }) => instrument),
+    observe: (result) => {
+      for (const { instrument, tally } of running) {
+        for (const { attributes, count } of tally.values()) result.observe(instrument, count, attributes);
+      }
+    },
+    stop: () => {
+      for (const { end } of running) end();
+    },
+  };
+}
+
+/**
+ * Counts by attributes, to be read when metrics are collected. Counting here is many times cheaper than
+ * a counter of the SDK, which sorts and serialises the attributes of every single count: a flood of
+ * refusals must not become dearer by being measured.
+ */
+class Tally {
+  readonly #entries = new Map<string, { readonly attributes: Attributes; count: number }>();
+  readonly #common: Attributes;
+
+  /** @param common attributes that every count has */
+  constructor(common: Attributes) {
+    this.#common = common;
+  }
+
+  /** Counts one. The attributes of all calls have the same names in the same order. */
+  add(attributes: Attributes): void {
+    let key = "";
+    for (const name in attributes) key += `${attributes[name]}\n`;
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) entry.count++;
+    else this.#entries.set(key, { attributes: { ...attributes, ...this.#common }, count: 1 });
+  }
+
+  /** Each combination of attributes that was counted, with its count since the beginning. */
+  values(): Iterable<{ readonly attributes: Attributes; readonly count: number }> {
+    return this.#entries.values();
+  }
 }

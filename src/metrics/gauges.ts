@@ -1,5 +1,7 @@
-import type { Attributes, BatchObservableResult, Meter, ObservableGauge } from "@opentelemetry/api";
+import type { Attributes, Meter } from "@opentelemetry/api";
+import type { EventHub, SecurityEvents } from "../core/events.js";
 import type { AdaptiveLimitState, RateLimits } from "../limits/limits.js";
+import type { Instruments } from "./counters.js";
 
 /** What a gauge shows of the whole process. */
 interface LoadGauge {
@@ -43,51 +45,44 @@ function gauge(
   return { name, unit, description, needsAdaptive, read };
 }
 
-/** The gauges of load and adaptive limits. They are read when metrics are collected, and cost nothing before. */
-export class LoadGauges {
-  readonly #load: readonly (readonly [LoadGauge, ObservableGauge])[];
-  readonly #limit: ObservableGauge;
-  readonly #base: ObservableGauge;
-  readonly #concurrency: ObservableGauge;
-
-  constructor(meter: Meter) {
-    this.#load = LOAD_GAUGES.map((each) => [each, meter.createObservableGauge(each.name, each)]);
-    this.#limit = meter.createObservableGauge("cello.rate_limit.limit", {
-      unit: "{request}",
-      description: "Units per window that an adaptive limit grants now",
-    });
-    this.#base = meter.createObservableGauge("cello.rate_limit.base", {
-      unit: "{request}",
-      description: "Units per window that an adaptive limit grants without load",
-    });
-    this.#concurrency = meter.createObservableGauge("cello.rate_limit.concurrency", {
-      unit: "{request}",
-      description: "Requests in progress, and how many are let in",
-    });
-  }
-
-  /** All of them, for a batch callback. */
-  get instruments(): readonly ObservableGauge[] {
-    return [...this.#load.map(([, instrument]) => instrument), this.#limit, this.#base, this.#concurrency];
-  }
-
-  /** Tells what is so now; a signal that cannot be measured here is left out. */
-  observe(result: BatchObservableResult, rateLimits: RateLimits, common: Attributes): void {
-    const load = rateLimits.load;
-    for (const [{ needsAdaptive, read }, instrument] of this.#load) {
-      const value = read(load);
-      if (Number.isFinite(value) && (!needsAdaptive || rateLimits.isAdaptive))
+/**
+ * The gauges of load and adaptive limits. They are read when metrics are collected, and cost nothing before.
+ * A signal that cannot be measured here is left out.
+ */
+export function watchLoad(meter: Meter, rateLimits: RateLimits, common: Attributes): Instruments {
+  const signals = LOAD_GAUGES.map((each) => ({ ...each, instrument: meter.createObservableGauge(each.name, each) }));
+  const limits = meter.createObservableGauge("cello.rate_limit.limit", {
+    unit: "{request}",
+    description: "Units per window that an adaptive limit grants now",
+  });
+  const bases = meter.createObservableGauge("cello.rate_limit.base", {
+    unit: "{request}",
+    description: "Units per window that an adaptive limit grants without load",
+  });
+  const concurrencies = meter.createObservableGauge("cello.rate_limit.concurrency", {
+    unit: "{request}",
+    description: "Requests in progress, and how many are let in",
+  });
+  return {
+    all: [...signals.map(({ instrument }) => instrument), limits, bases, concurrencies],
+    observe: (result) => {
+      const load = rateLimits.load;
+      for (const { needsAdaptive, read, instrument } of signals) {
+        const value = read(load);
+        if (!Number.isFinite(value) || (needsAdaptive && !rateLimits.isAdaptive)) continue;
         result.observe(instrument, value, common);
-    }
-    for (const { name, limit, baseLimit, concurrency } of furthestDown(load.limits)) {
-      const attributes = { "cello.limit": name, ...common };
-      result.observe(this.#limit, limit, attributes);
-      result.observe(this.#base, baseLimit, attributes);
-      if (concurrency === undefined) continue;
-      result.observe(this.#concurrency, concurrency.limit, { "cello.state": "allowed", ...attributes });
-      result.observe(this.#concurrency, concurrency.inProgress, { "cello.state": "used", ...attributes });
-    }
-  }
+      }
+      for (const { name, limit, baseLimit, concurrency } of furthestDown(load.limits)) {
+        const attributes = { "cello.limit": name, ...common };
+        result.observe(limits, limit, attributes);
+        result.observe(bases, baseLimit, attributes);
+        if (concurrency === undefined) continue;
+        result.observe(concurrencies, concurrency.limit, { "cello.state": "allowed", ...attributes });
+        result.observe(concurrencies, concurrency.inProgress, { "cello.state": "used", ...attributes });
+      }
+    },
+    stop: () => undefined,
+  };
 }
 
 /** One limit of each name: routes may have limits of the same name, and of those the most reduced is shown. */
@@ -100,4 +95,27 @@ function furthestDown(limits: readonly AdaptiveLimitState[]): Iterable<AdaptiveL
     }
   }
   return byName.values();
+}
+
+/** Whether each store answers, from the first time on that it did not. */
+export function watchStores(meter: Meter, events: EventHub, common: Attributes): Instruments {
+  const isUp = new Map<string, boolean>();
+  const instrument = meter.createObservableGauge("cello.store.up", {
+    unit: "1",
+    description: "1: the store answers, 0: it does not; no value before its first failure",
+  });
+  const failed = ({ store }: SecurityEvents["store.error"]) => void isUp.set(store, false);
+  const recovered = ({ store }: SecurityEvents["store.recovered"]) => void isUp.set(store, true);
+  events.on("store.error", failed);
+  events.on("store.recovered", recovered);
+  return {
+    all: [instrument],
+    observe: (result) => {
+      for (const [store, up] of isUp) result.observe(instrument, up ? 1 : 0, { "cello.store": store, ...common });
+    },
+    stop: () => {
+      events.off("store.error", failed);
+      events.off("store.recovered", recovered);
+    },
+  };
 }

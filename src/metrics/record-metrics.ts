@@ -4,16 +4,13 @@ import {
   type Meter,
   type MeterProvider,
   metrics,
-  type ObservableCounter,
 } from "@opentelemetry/api";
 import { ConfigError } from "../core/errors.js";
 import { describe, object, optional, type Readers, read } from "../core/options.js";
 import { strictFunction } from "../core/strict-calls.js";
 import { Security } from "../policy/security.js";
-import { COUNTERS } from "./counters.js";
-import { LoadGauges } from "./gauges.js";
-import { StoreStates } from "./store-states.js";
-import { Tally } from "./tally.js";
+import { countEvents } from "./counters.js";
+import { watchLoad, watchStores } from "./gauges.js";
 
 /** What is measured how. */
 export interface MetricsOptions {
@@ -79,29 +76,20 @@ export const recordMetrics = strictFunction(
   },
 );
 
-function observe(security: Security, meter: Meter, common: Attributes): () => void {
-  const counters: (readonly [ObservableCounter, Tally])[] = [];
-  const endings: (() => void)[] = [];
-  for (const { name, description, unit, listen } of COUNTERS) {
-    const tally = new Tally(common);
-    counters.push([meter.createObservableCounter(name, { description, unit }), tally]);
-    endings.push(listen(security.events, tally));
-  }
-  const stores = new StoreStates(meter);
-  endings.push(stores.listen(security.events));
-  const gauges = new LoadGauges(meter);
-  const instruments = [...counters.map(([instrument]) => instrument), stores.instrument, ...gauges.instruments];
+function observe({ events, rateLimits }: Security, meter: Meter, common: Attributes): () => void {
+  const parts = [
+    countEvents(meter, events, common),
+    watchStores(meter, events, common),
+    watchLoad(meter, rateLimits, common),
+  ];
+  const instruments = parts.flatMap(({ all }) => all);
   const collect = (result: BatchObservableResult) => {
-    for (const [instrument, tally] of counters) {
-      for (const { attributes, count } of tally.values()) result.observe(instrument, count, attributes);
-    }
-    stores.observe(result, common);
-    gauges.observe(result, security.rateLimits, common);
+    for (const part of parts) part.observe(result);
   };
   meter.addBatchObservableCallback(collect, instruments);
   return () => {
     meter.removeBatchObservableCallback(collect, instruments);
-    for (const end of endings) end();
+    for (const part of parts) part.stop();
   };
 }
 

@@ -3,7 +3,6 @@ import type { PathPatterns } from "../core/path-patterns.js";
 import { CLIENT_GONE, type Refusal, STORE_UNAVAILABLE, type StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import type { Cors } from "../cors/cors.js";
-import { checkOrigin } from "../csrf/step.js";
 import { authenticate, requireGrants } from "../jwt/step.js";
 import type { RateLimiter } from "../limits/limiter.js";
 import { limitByClient, limitByIdentity } from "../limits/step.js";
@@ -49,7 +48,7 @@ export function compileSteps(policy: Policy, rules: RouteRules): readonly Step[]
     sessions?.isSynchronous === false && loadSession(sessions),
     auth !== false && authenticate(required(tokens), auth, rules.excludedPaths),
     limitByIdentity(limits, addressCheck),
-    rules.csrf !== "never" && checkOrigin(csrf, rules.csrf, carriesCookie, cors),
+    rules.csrf !== "never" && csrf.step(rules.csrf, carriesCookie, cors),
     asksGrants && requireGrants(required(tokens), scopes, roles),
   ];
   return Object.freeze(steps.filter((step) => typeof step === "function"));

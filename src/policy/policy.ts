@@ -6,7 +6,7 @@ import { config, configOf, describe, type Fields, integer, optional, type Reader
 import { CorsConfig, type CorsOptions, PREFLIGHTS_PER_MINUTE } from "../cors/config.js";
 import { Cors } from "../cors/cors.js";
 import { CsrfConfig, type CsrfOptions } from "../csrf/config.js";
-import { CsrfProtection } from "../csrf/decision.js";
+import { CsrfProtection } from "../csrf/step.js";
 import { compileSecurityHeaders } from "../headers/compile.js";
 import { SecurityHeadersConfig, type SecurityHeadersOptions } from "../headers/config.js";
 import { TokenAuthenticator } from "../jwt/authenticator.js";

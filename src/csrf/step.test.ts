@@ -5,7 +5,7 @@ import { ConfigError } from "../core/errors.js";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
 import { CsrfConfig } from "./config.js";
-import { CsrfProtection } from "./decision.js";
+import { CsrfProtection } from "./step.js";
 
 interface Vectors {
   readonly requests: readonly {
@@ -48,7 +48,8 @@ function protection(trustedOrigins: readonly string[] = []) {
   const events: SecurityEvents["csrf.rejected"][] = [];
   const hub = new EventHub();
   hub.on("csrf.rejected", (event) => events.push(event));
-  return { csrf: new CsrfProtection(new CsrfConfig({ trustedOrigins }), hub), events };
+  const step = new CsrfProtection(new CsrfConfig({ trustedOrigins }), hub).step("always", () => true, undefined);
+  return { step, csrf: { allows: (of: RequestView) => step({ view: of }) === undefined }, events };
 }
 
 describe.skipIf(folder === undefined)("the cases of Go's CrossOriginProtection", () => {
@@ -203,9 +204,10 @@ describe("CsrfProtection", () => {
   });
 
   it("has a refusal that names no cause", () => {
-    const { refusal } = protection().csrf;
-    expect(refusal.status).toBe(403);
-    expect(JSON.parse(refusal.body)).toMatchObject({ status: 403, title: "Forbidden" });
+    const headers = { "sec-fetch-site": "cross-site" };
+    const refusal = protection().step({ view: view("POST", "app.example", headers) });
+    expect(refusal?.status).toBe(403);
+    expect(JSON.parse(refusal?.body ?? "")).toMatchObject({ status: 403, title: "Forbidden" });
   });
 });
 
