@@ -129,10 +129,13 @@ export function config<Config extends object, Options>(
   return optional(undefined, (_fields, _name, value) => configOf(Class, value as Config | Options));
 }
 
-/** `false`, which switches off, or what `reader` reads. */
-export function orFalse<Value>(reader: Reader<Value>): Reader<Value | false> {
-  return (fields, name) => fields.given(name) !== false && reader(fields, name);
+/** The one `word`, such as `false` or `"auto"`, or what `reader` reads. */
+export function or<const Word, Value>(word: Word, reader: Reader<Value>): Reader<Word | Value> {
+  return (fields, name) => (fields.given(name) === word ? word : reader(fields, name));
 }
+
+/** What was given, for options that are read beside others. */
+export const unread: Reader<unknown> = (fields, name) => fields.given(name);
 
 /** `fallback` where nothing was given, else what `read` makes of it. */
 export function optional<Value, Fallback>(
@@ -246,7 +249,8 @@ export const textOrTexts: Reader<string | readonly string[] | undefined> = (fiel
   return fields.invalid(name, "is an empty list", "name at least one, or leave the field out");
 };
 
-function textOf(fields: Fields, name: string, value: unknown): string {
+/** The text of a value that was given, as {@link text}. */
+export function textOf(fields: Fields, name: string, value: unknown): string {
   if (typeof value !== "string") {
     return fields.wrongType(name, `must be a string, got ${describe(value)}`, "give a string");
   }

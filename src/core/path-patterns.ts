@@ -52,12 +52,11 @@ export class PathPatterns {
  *
  * @param fallback the list when the option is not given
  */
-export function pathPatterns(fallback: readonly string[] = []): Reader<PathPatterns> {
-  let reader: Reader<readonly string[]> = texts(fallback);
-  for (const { fits, problem, mend } of RULES) {
-    reader = fitting(reader, fits, (pattern) => `"${pattern}" ${problem}`, mend);
-  }
-  return (fields, name) => new PathPatterns(reader(fields, name));
+export function paths(fallback: readonly string[]): Reader<readonly string[]> {
+  return RULES.reduce<Reader<readonly string[]>>(
+    (reader, { fits, problem, mend }) => fitting(reader, fits, (pattern) => `"${pattern}" ${problem}`, mend),
+    texts(fallback),
+  );
 }
 
 /** What a pattern must be. */

@@ -149,12 +149,12 @@ describe("a secret that is long and weak", () => {
   });
 });
 
-describe("strictByDefault", () => {
+describe("isProduction", () => {
   it("reads NODE_ENV when it is asked", async () => {
-    const { strictByDefault } = await load();
+    const { isProduction } = await load();
     vi.stubEnv("NODE_ENV", "production");
-    expect(strictByDefault()).toBe(true);
+    expect(isProduction()).toBe(true);
     vi.stubEnv("NODE_ENV", "development");
-    expect(strictByDefault()).toBe(false);
+    expect(isProduction()).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 import { ConfigError } from "./errors.js";
-import type { ConfigFields } from "./options.js";
+import { type Fields, flag, type Reader } from "./options.js";
 
 /** A secret that is to be held against what its use needs. */
 export interface SecretStrength {
@@ -39,19 +39,35 @@ export function checkSecretStrength(input: SecretStrength): void {
 }
 
 /**
- * Refuses a list with the same secret twice: somebody meant to rotate, and the old one is still in force.
+ * Reads one secret, or a list of different ones: of two that are the same, somebody meant to rotate, and the old
+ * one is still in force.
  *
- * @throws ConfigError with code `CELLO_INVALID_VALUE`
+ * @param mend for an empty list
+ * @param readOne reads a secret, and its text for the comparison
  */
-export function refuseTwice(fields: ConfigFields, field: string, secrets: readonly string[]): void {
-  if (new Set(secrets).size === secrets.length) return;
-  fields.fail("CELLO_INVALID_VALUE", field, "has the same secret twice", "give each once, the new one first");
+export function secrets<Secret>(
+  mend: string,
+  readOne: (fields: Fields, name: string, given: unknown) => Secret,
+  textOf: (secret: Secret) => string,
+): (fields: Fields, name: string, given: unknown) => readonly Secret[] {
+  return (fields, name, given) => {
+    const list: readonly unknown[] = Array.isArray(given) ? given : [given];
+    if (list.length === 0) fields.invalid(name, "is an empty list", mend);
+    const all = list.map((one) => readOne(fields, name, one));
+    if (new Set(all.map(textOf)).size < all.length) {
+      fields.invalid(name, "has the same secret twice", "give each once, the new one first");
+    }
+    return all;
+  };
 }
 
-/** What the `strict` field of a configuration is when it is not given: whether this is production. */
-export function strictByDefault(): boolean {
+/** Whether this is production. */
+export function isProduction(): boolean {
   return process.env.NODE_ENV === "production";
 }
+
+/** The option `strict`: whether a weak secret is refused. */
+export const readStrict: Reader<boolean> = (fields, name) => flag(isProduction())(fields, name);
 
 /**
  * Three rules, each of which can be told in a sentence: long enough, also when what repeats counts once;

@@ -1,7 +1,24 @@
 import { type InspectOptions, inspect } from "node:util";
-import { ConfigFields, isHttpToken } from "../core/options.js";
-import { type PathPatterns, pathPatterns } from "../core/path-patterns.js";
-import { checkSecretStrength, refuseTwice, strictByDefault } from "../core/secret-strength.js";
+import {
+  Fields,
+  fitting,
+  flag,
+  integer,
+  isHttpToken,
+  number,
+  oneOf,
+  optional,
+  or,
+  type Readers,
+  required,
+  type Settled,
+  text,
+  textOf,
+  textOrTexts,
+  unread,
+} from "../core/options.js";
+import { PathPatterns, paths } from "../core/path-patterns.js";
+import { checkSecretStrength, readStrict, secrets } from "../core/secret-strength.js";
 import { strictConstruction } from "../core/strict-calls.js";
 import { ALGORITHM_NAMES, ALGORITHMS, type AlgorithmName } from "../jws/algorithms.js";
 import { UnfitKeyError } from "../jws/errors.js";
@@ -75,34 +92,46 @@ export interface JwtOptions {
   readonly onStoreError?: OnStoreError | undefined;
 }
 
-const FIELDS = [
-  "secret",
-  "algorithm",
-  "expiration",
-  "issuer",
-  "audience",
-  "headerName",
-  "headerPrefix",
-  "cookieName",
-  "clockTolerance",
-  "required",
-  "exclude",
-  "maxTokenLength",
-  "jwksUri",
-  "jwksCooldown",
-  "jwksTimeout",
-  "jwksMaxAge",
-  "jwksMaxStale",
-  "requireExpiration",
-  "strict",
-  "typ",
-  "cacheSize",
-  "store",
-  "onStoreError",
-] as const satisfies readonly (keyof JwtOptions)[];
-
 const CENTURY = 3_155_760_000;
 const SHOWN_SECRET = "[secret]";
+
+/** What a {@link JwtConfig} keeps of its options, beside the secret. */
+type JwtValues = Settled<
+  Omit<JwtOptions, "secret">,
+  "issuer" | "audience" | "cookieName" | "jwksUri" | "typ" | "store"
+>;
+
+const HTTP_TOKEN = [
+  isHttpToken,
+  (value: string) => `"${value}" has characters that HTTP does not allow there`,
+  "use letters, digits and hyphens only",
+] as const;
+
+const READERS: Readers<JwtValues & { readonly secret: unknown }> = {
+  secret: unread,
+  algorithm: oneOf(ALGORITHM_NAMES, "HS256"),
+  expiration: number(1, CENTURY, "seconds", 3600),
+  issuer: textOrTexts,
+  audience: textOrTexts,
+  headerName: fitting(text("Authorization"), ...HTTP_TOKEN),
+  headerPrefix: or("", fitting(text("Bearer"), ...HTTP_TOKEN)),
+  cookieName: fitting(text(undefined), ...HTTP_TOKEN),
+  clockTolerance: number(0, 86_400, "seconds", 0),
+  required: flag(true),
+  exclude: paths([]),
+  maxTokenLength: integer(16, 1_048_576, "characters", 8192),
+  jwksUri: optional(undefined, readJwksUri),
+  jwksCooldown: number(0, 86_400, "seconds", 30),
+  jwksTimeout: number(0.001, 60, "seconds", 5),
+  jwksMaxAge: number(1, 86_400, "seconds", 600),
+  jwksMaxStale: number(1, 2_592_000, "seconds", 86_400),
+  requireExpiration: flag(true),
+  strict: readStrict,
+  typ: text(undefined),
+  cacheSize: integer(0, 10_000_000, "", 10_000),
+  store: optional(undefined, readTokenStore),
+  onStoreError: oneOf(["deny", "allow"], "deny"),
+};
 
 /** Keys and secrets stand beside the objects, where neither inspect nor JSON finds them. */
 const preparedKeys = new WeakMap<JwtConfig, readonly PreparedKey[]>();
@@ -119,67 +148,17 @@ const givenSecrets = new WeakMap<JwtConfig, JwtOptions["secret"]>();
  * @example
  * new JwtConfig({ secret: process.env.JWT_SECRET, expiration: 900, exclude: ["/login"] });
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns all that the table reads.
 export class JwtConfig {
-  readonly algorithm: AlgorithmName;
-  readonly expiration: number;
-  readonly issuer: string | readonly string[] | undefined;
-  readonly audience: string | readonly string[] | undefined;
-  readonly headerName: string;
-  readonly headerPrefix: string;
-  readonly cookieName: string | undefined;
-  readonly clockTolerance: number;
-  readonly required: boolean;
-  readonly exclude: readonly string[];
-  readonly maxTokenLength: number;
-  readonly jwksUri: string | undefined;
-  readonly jwksCooldown: number;
-  readonly jwksTimeout: number;
-  readonly jwksMaxAge: number;
-  readonly jwksMaxStale: number;
-  readonly requireExpiration: boolean;
-  readonly strict: boolean;
-  readonly typ: string | undefined;
-  readonly cacheSize: number;
-  readonly store: TokenStore | undefined;
-  readonly onStoreError: OnStoreError;
-  /** `exclude`, ready to be held against paths. */
-  readonly excludedPaths: PathPatterns;
-
   constructor(options: JwtOptions) {
     strictConstruction("new JwtConfig(options)", arguments);
-    const fields = new ConfigFields("JwtConfig", options, FIELDS);
-    this.algorithm = fields.oneOf("algorithm", ALGORITHM_NAMES, "HS256");
-    this.expiration = fields.number("expiration", 3600, { min: 1, max: CENTURY, unit: "seconds" });
-    this.issuer = readNames(fields, "issuer");
-    this.audience = readNames(fields, "audience");
-    this.headerName = readHttpToken(fields, "headerName") ?? "Authorization";
-    this.headerPrefix = fields.raw("headerPrefix") === "" ? "" : (readHttpToken(fields, "headerPrefix") ?? "Bearer");
-    this.cookieName = readHttpToken(fields, "cookieName");
-    this.clockTolerance = fields.number("clockTolerance", 0, { min: 0, max: 86_400, unit: "seconds" });
-    this.required = fields.boolean("required", true);
-    this.excludedPaths = pathPatterns()(fields, "exclude");
-    this.exclude = this.excludedPaths.patterns;
-    this.maxTokenLength = fields.number("maxTokenLength", 8192, {
-      min: 16,
-      max: 1_048_576,
-      whole: true,
-      unit: "characters",
-    });
-    this.jwksUri = readJwksUri(fields, this.algorithm);
-    this.jwksCooldown = fields.number("jwksCooldown", 30, { min: 0, max: 86_400, unit: "seconds" });
-    this.jwksTimeout = fields.number("jwksTimeout", 5, { min: 0.001, max: 60, unit: "seconds" });
-    this.jwksMaxAge = fields.number("jwksMaxAge", 600, { min: 1, max: 86_400, unit: "seconds" });
-    this.jwksMaxStale = readMaxStale(fields, this.jwksMaxAge);
-    this.requireExpiration = fields.boolean("requireExpiration", true);
-    this.strict = fields.boolean("strict", strictByDefault());
-    this.typ = fields.string("typ", undefined);
-    this.cacheSize = fields.number("cacheSize", 10_000, { min: 0, max: 10_000_000, whole: true });
-    this.store = readTokenStore(fields);
-    this.onStoreError = fields.oneOf("onStoreError", ["deny", "allow"], "deny");
-    const keys = this.jwksUri === undefined ? readKeys(fields, this.algorithm, this.strict) : [];
-    preparedKeys.set(this, Object.freeze(keys));
-    givenSecrets.set(this, this.jwksUri === undefined ? options.secret : undefined);
-    Object.freeze(this);
+    const fields = new Fields("JwtConfig", options, READERS);
+    const { secret: _, ...values } = fields.values;
+    checkKeySet(fields, values);
+    const hasOwnKeys = values.jwksUri === undefined;
+    preparedKeys.set(this, Object.freeze(hasOwnKeys ? readKeys(fields, values) : []));
+    givenSecrets.set(this, hasOwnKeys ? options.secret : undefined);
+    Object.freeze(Object.assign(this, values, { excludedPaths: new PathPatterns(values.exclude) }));
   }
 
   /** The secret or keys as they were given; not shown by `inspect` or `JSON.stringify`. */
@@ -199,6 +178,11 @@ export class JwtConfig {
   }
 }
 
+export interface JwtConfig extends JwtValues {
+  /** `exclude`, ready to be held against paths. */
+  readonly excludedPaths: PathPatterns;
+}
+
 /** The checked keys of a configuration: the first signs, all verify. Empty when it has a `jwksUri`. */
 export function keysOf(config: JwtConfig): readonly PreparedKey[] {
   return preparedKeys.get(config) ?? [];
@@ -210,70 +194,17 @@ export function listOf(names: string | readonly string[] | undefined): readonly 
   return typeof names === "string" ? [names] : names;
 }
 
-/** Keeps the form in which the names were given: one, or a frozen copy of the list. */
-function readNames(fields: ConfigFields, field: string): string | readonly string[] | undefined {
-  const names = fields.oneOrMoreStrings(field);
-  return Array.isArray(fields.raw(field)) ? names : names?.[0];
-}
-
-function readHttpToken(fields: ConfigFields, field: string): string | undefined {
-  const value = fields.string(field, undefined);
-  if (value !== undefined && !isHttpToken(value)) {
-    fields.fail(
-      "CELLO_INVALID_VALUE",
-      field,
-      `"${value}" has characters that HTTP does not allow there`,
-      "use letters, digits and hyphens only",
-    );
-  }
-  return value;
-}
-
-function readJwksUri(fields: ConfigFields, algorithm: AlgorithmName): string | undefined {
-  const text = fields.string("jwksUri", undefined);
-  if (text === undefined) {
-    for (const field of ["jwksCooldown", "jwksTimeout", "jwksMaxAge", "jwksMaxStale"]) {
-      if (fields.has(field)) fields.fail("CELLO_CONFLICT", field, "has no effect without jwksUri", "leave it out");
-    }
-    return undefined;
-  }
-  if (fields.has("secret")) {
-    fields.fail("CELLO_CONFLICT", "jwksUri", "is given together with secret", "keep one of the two");
-  }
-  if (ALGORITHMS[algorithm].kind === "hmac") {
-    fields.fail(
-      "CELLO_CONFLICT",
-      "jwksUri",
-      `cannot be used with ${algorithm}, whose keys are secret`,
-      'set the algorithm to that of the published keys, for example "RS256"',
-    );
-  }
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+function readJwksUri(fields: Fields, name: string, given: unknown): string {
+  const uri = textOf(fields, name, given);
+  const url = URL.canParse(uri) ? new URL(uri) : undefined;
   if (url === undefined || (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopback(url.hostname)))) {
-    fields.fail(
-      "CELLO_INVALID_VALUE",
-      "jwksUri",
-      "is not an https URL",
-      "give a URL that begins with https:// (http:// for loopback hosts only)",
-    );
+    const mend = "give a URL that begins with https:// (http:// for loopback hosts only)";
+    return fields.invalid(name, "is not an https URL", mend);
   }
   if (url.username !== "" || url.password !== "") {
-    fields.fail("CELLO_INVALID_VALUE", "jwksUri", "contains credentials", "give a URL without user name and password");
+    fields.invalid(name, "contains credentials", "give a URL without user name and password");
   }
-  return text;
-}
-
-function readMaxStale(fields: ConfigFields, maxAge: number): number {
-  const maxStale = fields.number("jwksMaxStale", 86_400, { min: 1, max: 2_592_000, unit: "seconds" });
-  if (maxStale < maxAge) {
-    fields.fail(
-      "CELLO_CONFLICT",
-      "jwksMaxStale",
-      "is less than jwksMaxAge",
-      "give at least jwksMaxAge, or leave it out",
-    );
-  }
-  return maxStale;
+  return uri;
 }
 
 /** The parser has already made one form of every way to write an address: `127.1`, `0x7f.1`. */
@@ -281,43 +212,53 @@ function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-function readKeys(fields: ConfigFields, algorithm: AlgorithmName, isStrict: boolean): readonly PreparedKey[] {
-  fields.require("secret", 'give a secret of your own ("npx cello secret" makes one), a key, or a jwksUri');
-  const given = fields.raw("secret");
-  const list: readonly unknown[] = Array.isArray(given) ? given : [given];
-  if (list.length === 0) {
-    fields.fail("CELLO_INVALID_VALUE", "secret", "is an empty list", "give at least one secret or key");
+/** Keys come from the application or from a JWK Set, and what is published is no secret. */
+function checkKeySet(fields: Fields, { jwksUri, algorithm, jwksMaxAge, jwksMaxStale }: JwtValues): void {
+  if (jwksUri === undefined) {
+    const useless = ["jwksCooldown", "jwksTimeout", "jwksMaxAge", "jwksMaxStale"].find((name) => fields.has(name));
+    if (useless !== undefined) fields.conflict(useless, "has no effect without jwksUri", "leave it out");
+    return;
   }
-  const keys = list.map((input) => readKey(fields, input, algorithm, isStrict));
-  refuseTwice(
-    fields,
-    "secret",
-    keys.map(({ fingerprint }) => fingerprint),
-  );
-  return keys;
+  if (fields.has("secret")) fields.conflict("jwksUri", "is given together with secret", "keep one of the two");
+  if (ALGORITHMS[algorithm].kind === "hmac") {
+    const problem = `cannot be used with ${algorithm}, whose keys are secret`;
+    fields.conflict("jwksUri", problem, 'set the algorithm to that of the published keys, for example "RS256"');
+  }
+  if (jwksMaxStale < jwksMaxAge) {
+    fields.conflict("jwksMaxStale", "is less than jwksMaxAge", "give at least jwksMaxAge, or leave it out");
+  }
 }
 
-function readKey(fields: ConfigFields, input: unknown, algorithm: AlgorithmName, isStrict: boolean): PreparedKey {
+function readKeys(fields: Fields, { algorithm, strict }: JwtValues): readonly PreparedKey[] {
+  const readAll = secrets(
+    "give at least one secret or key",
+    (_fields, name, given) => readKey(fields, name, given, algorithm, strict),
+    ({ fingerprint }) => fingerprint,
+  );
+  const mend = 'give a secret of your own ("npx cello secret" makes one), a key, or a jwksUri';
+  return required(mend, optional(undefined, readAll))(fields, "secret");
+}
+
+function readKey(
+  fields: Fields,
+  name: string,
+  given: unknown,
+  algorithm: AlgorithmName,
+  isStrict: boolean,
+): PreparedKey {
   const { subject } = fields;
-  if (!isKeyInput(input)) {
-    fields.fail(
-      "CELLO_WRONG_TYPE",
-      "secret",
-      "must be a string, bytes, PEM, a JWK or a KeyObject",
-      'give one of them; "npx cello secret" makes a secret',
-    );
+  if (typeof given !== "string" && (typeof given !== "object" || given === null || Array.isArray(given))) {
+    const mend = 'give one of them; "npx cello secret" makes a secret';
+    return fields.wrongType(name, "must be a string, bytes, PEM, a JWK or a KeyObject", mend);
   }
   try {
-    return prepareKey(input, ALGORITHMS[algorithm], (hmac, secret) => {
+    // Which of its objects are keys, it finds out itself.
+    return prepareKey(given as KeyInput, ALGORITHMS[algorithm], (hmac, secret) => {
       const what = `an ${hmac.name} key`;
-      checkSecretStrength({ subject, field: "secret", what, neededBytes: hmac.keyBytes, secret, isStrict });
+      checkSecretStrength({ subject, field: name, what, neededBytes: hmac.keyBytes, secret, isStrict });
     });
   } catch (error) {
     if (!(error instanceof UnfitKeyError)) throw error;
-    return fields.fail("CELLO_INVALID_VALUE", "secret", error.problem, error.mend);
+    return fields.invalid(name, error.problem, error.mend);
   }
-}
-
-function isKeyInput(value: unknown): value is KeyInput {
-  return typeof value === "string" || (typeof value === "object" && value !== null && !Array.isArray(value));
 }

@@ -1,5 +1,5 @@
 import type { MaybePromise } from "../core/later.js";
-import { type ConfigFields, describeKind } from "../core/options.js";
+import { describeKind, type Fields, hasMethods } from "../core/options.js";
 import type { ReplayStore } from "./replay.js";
 import type { RevocationList } from "./revocation.js";
 
@@ -14,30 +14,17 @@ export interface TokenStore {
 }
 
 /**
- * Reads the field `store` of a configuration.
+ * Reads the option `store` of a configuration.
  *
  * @throws ConfigError when it is no token store; its value, which may hold a password, is not shown
  */
-export function readTokenStore(fields: ConfigFields): TokenStore | undefined {
-  const store = fields.raw("store");
-  if (store === undefined || isTokenStore(store)) return store;
-  return fields.fail(
-    "CELLO_WRONG_TYPE",
-    "store",
-    `must have revocations, a list with isRevoked, revoke, revokeAll and revokedUntilMs, got ${describeKind(store)}`,
+export function readTokenStore(fields: Fields, name: string, given: unknown): TokenStore {
+  const { revocations, replay }: { revocations?: unknown; replay?: unknown } = Object(given);
+  const hasList = hasMethods<RevocationList>(revocations, ["isRevoked", "revoke", "revokeAll", "revokedUntilMs"]);
+  if (hasList && (replay === undefined || hasMethods<ReplayStore>(replay, ["claim"]))) return given as TokenStore;
+  return fields.wrongType(
+    name,
+    `must have revocations, a list with isRevoked, revoke, revokeAll and revokedUntilMs, got ${describeKind(given)}`,
     'give a RedisStore of "cello/redis" or another TokenStore, or leave the field out to revoke in memory',
-  );
-}
-
-function isTokenStore(value: unknown): value is TokenStore {
-  if (typeof value !== "object" || value === null) return false;
-  const { revocations, replay }: { revocations?: unknown; replay?: unknown } = value;
-  const hasList = hasMethods(revocations, ["isRevoked", "revoke", "revokeAll", "revokedUntilMs"]);
-  return hasList && (replay === undefined || hasMethods(replay, ["claim"]));
-}
-
-function hasMethods(value: unknown, names: readonly string[]): boolean {
-  return (
-    typeof value === "object" && value !== null && names.every((name) => typeof Reflect.get(value, name) === "function")
   );
 }

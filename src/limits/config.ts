@@ -1,7 +1,26 @@
 import { inspect } from "node:util";
 import { ConfigError } from "../core/errors.js";
-import { ConfigFields, describe, describeKind, type Fields, isBag } from "../core/options.js";
-import { type PathPatterns, pathPatterns } from "../core/path-patterns.js";
+import {
+  describe,
+  describeKind,
+  Fields,
+  fitting,
+  flag,
+  fn,
+  integer,
+  isBag,
+  number,
+  object,
+  oneOf,
+  optional,
+  or,
+  type Readers,
+  read,
+  required,
+  type Settled,
+  text,
+} from "../core/options.js";
+import { PathPatterns, paths } from "../core/path-patterns.js";
 import type { HostRequest } from "../core/request-view.js";
 import { strictStatics } from "../core/strict-calls.js";
 import type { PriorityOf } from "../overload/shedder.js";
@@ -96,41 +115,74 @@ export type PlainRateLimitOptions =
   | (RateLimitOptions & { readonly algorithm?: "token-bucket" | "sliding-window" | undefined })
   | (AdaptiveRateLimitOptions & { readonly algorithm: "adaptive" });
 
-const COMMON_FIELDS = [
-  "window",
-  "name",
-  "key",
-  "keyBy",
-  "exclude",
-  "cost",
-  "store",
-  "headers",
-  "dryRun",
-  "onStoreError",
-  "maxKeys",
-] as const;
-const FIXED_FIELDS = ["requests", ...COMMON_FIELDS];
-const ADAPTIVE_FIELDS = [
-  "baseRequests",
-  "minRequests",
-  "cpuThreshold",
-  "memoryThreshold",
-  "latencyThreshold",
-  "maxConcurrency",
-  "clientShare",
-  "priority",
-  "healthChecks",
-  ...COMMON_FIELDS,
-];
-
 const SUBJECT = "RateLimitConfig";
-const ALGORITHMS = ["token-bucket", "sliding-window", "adaptive"] satisfies RateLimitAlgorithm[];
+const ALGORITHMS: readonly RateLimitAlgorithm[] = ["token-bucket", "sliding-window", "adaptive"];
 const MOST_REQUESTS = 1_000_000_000;
 /** 31 days. */
 const LONGEST_WINDOW = 2_678_400;
 const DEFAULT_MIN_REQUESTS = 10;
 const MOST_CONCURRENCY = 1_000_000;
-const HEALTH_CHECKS = Object.freeze(["/health", "/healthz", "/livez", "/readyz"]);
+const HEALTH_CHECKS = ["/health", "/healthz", "/livez", "/readyz"];
+
+/** What a limit of each algorithm keeps of its options. */
+type CommonValues = Settled<CommonRateLimitOptions, "key" | "store">;
+/** What an adaptive limit keeps beside. */
+type AdaptiveValues = Settled<
+  Omit<AdaptiveRateLimitOptions, keyof CommonRateLimitOptions>,
+  "maxConcurrency" | "clientShare" | "priority"
+>;
+
+const COMMON_READERS: Readers<CommonValues> = {
+  window: required("say how many seconds the window lasts", number(0.001, LONGEST_WINDOW, "seconds", undefined)),
+  name: fitting(
+    text("default"),
+    // It is a string of structured fields in headers, which are printable ASCII (RFC 9651 section 3.3.3).
+    (name) => /^[\x20-\x7e]{1,128}$/.test(name),
+    "cannot stand in a header",
+    "give at most 128 printable ASCII characters",
+  ),
+  key: fn(),
+  keyBy: oneOf(["client", "identity"], "client"),
+  exclude: paths([]),
+  cost: optional(1, (fields, name, value) =>
+    typeof value === "function" ? (value as RateLimitCost) : integer(1, MOST_REQUESTS, "", 1)(fields, name),
+  ),
+  store: object<RateLimitStore>(
+    ["consume", "peek", "reset"],
+    "a store",
+    "give a RateLimitStore, or leave the field out to count in memory",
+  ),
+  headers: oneOf(["standard", "legacy", "both", "none"], "standard"),
+  dryRun: flag(false),
+  onStoreError: oneOf(["local", "allow", "deny"], "local"),
+  maxKeys: integer(1, 100_000_000, "keys", 1_000_000),
+};
+
+const readRequests = required(
+  "say how many requests a window grants",
+  integer(1, MOST_REQUESTS, "requests", undefined),
+);
+
+const FIXED_READERS: Readers<CommonValues & { readonly requests: number }> = {
+  requests: readRequests,
+  ...COMMON_READERS,
+};
+
+const ADAPTIVE_READERS: Readers<CommonValues & AdaptiveValues> = {
+  baseRequests: readRequests,
+  minRequests: (fields, name) => {
+    const fallback = Math.min(DEFAULT_MIN_REQUESTS, readRequests(fields, "baseRequests"));
+    return integer(1, MOST_REQUESTS, "requests", fallback)(fields, name);
+  },
+  cpuThreshold: number(0.01, 1, "", 0.8),
+  memoryThreshold: number(0.01, 1, "", 0.9),
+  latencyThreshold: number(0.1, 600_000, "milliseconds", 100),
+  maxConcurrency: or("auto", optional(undefined, readMaxConcurrency)),
+  clientShare: number(0.001, 1, "", undefined),
+  priority: fn(),
+  healthChecks: paths(HEALTH_CHECKS),
+  ...COMMON_READERS,
+};
 
 /**
  * One limit: how many requests, in what time, counted by what.
@@ -142,70 +194,12 @@ const HEALTH_CHECKS = Object.freeze(["/health", "/healthz", "/livez", "/readyz"]
  * RateLimitConfig.adaptive({ baseRequests: 100, window: 60, minRequests: 10 });
  * ```
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the constructor assigns all that the tables read.
 export class RateLimitConfig {
-  readonly algorithm: RateLimitAlgorithm;
-  /** Units per window; of an adaptive limit those without load. */
-  readonly requests: number;
-  /** Seconds. */
-  readonly window: number;
-  readonly name: string;
-  readonly key: RateLimitKey | undefined;
-  readonly keyBy: "client" | "identity";
-  readonly exclude: readonly string[];
-  /** `exclude`, ready to be asked. */
-  readonly excludedPaths: PathPatterns;
-  readonly cost: number | RateLimitCost;
-  readonly store: RateLimitStore | undefined;
-  readonly headers: RateLimitHeaders;
-  readonly dryRun: boolean;
-  readonly onStoreError: OnStoreError;
-  readonly maxKeys: number;
-  /** The fields of an adaptive limit; `undefined` for the others. */
-  readonly baseRequests: number | undefined;
-  readonly minRequests: number | undefined;
-  readonly cpuThreshold: number | undefined;
-  readonly memoryThreshold: number | undefined;
-  /** Milliseconds. */
-  readonly latencyThreshold: number | undefined;
-  /** Requests in progress at a time; `undefined` without such a limit. */
-  readonly maxConcurrency: number | "auto" | undefined;
-  /** What one client may hold of them; `undefined`: the default. */
-  readonly clientShare: number | undefined;
-  readonly priority: PriorityOf | undefined;
-  readonly healthChecks: readonly string[] | undefined;
-  /** `healthChecks`, ready to be asked. */
-  readonly healthCheckPaths: PathPatterns | undefined;
-
   private constructor(algorithm: RateLimitAlgorithm, options: unknown) {
-    const fields = readOptions(algorithm, options);
-    const isAdaptive = algorithm === "adaptive";
-    this.algorithm = algorithm;
-    this.requests = readRequests(fields, isAdaptive ? "baseRequests" : "requests");
-    this.window = readWindow(fields);
-    this.name = readName(fields);
-    this.key = fields.function<RateLimitKey>("key");
-    this.keyBy = fields.oneOf("keyBy", ["client", "identity"], "client");
-    this.excludedPaths = pathPatterns()(fields, "exclude");
-    this.exclude = this.excludedPaths.patterns;
-    this.cost = readCost(fields, this.requests);
-    this.store = readStore(fields);
-    this.headers = fields.oneOf("headers", ["standard", "legacy", "both", "none"], "standard");
-    this.dryRun = fields.boolean("dryRun", false);
-    this.onStoreError = fields.oneOf("onStoreError", ["local", "allow", "deny"], "local");
-    this.maxKeys = fields.number("maxKeys", 1_000_000, { min: 1, max: 100_000_000, whole: true, unit: "keys" });
-    this.baseRequests = isAdaptive ? this.requests : undefined;
-    this.minRequests = isAdaptive ? readMinRequests(fields, this.requests) : undefined;
-    this.cpuThreshold = isAdaptive ? fields.number("cpuThreshold", 0.8, { min: 0.01, max: 1 }) : undefined;
-    this.memoryThreshold = isAdaptive ? fields.number("memoryThreshold", 0.9, { min: 0.01, max: 1 }) : undefined;
-    this.latencyThreshold = isAdaptive
-      ? fields.number("latencyThreshold", 100, { min: 0.1, max: 600_000, unit: "milliseconds" })
-      : undefined;
-    this.maxConcurrency = isAdaptive ? readMaxConcurrency(fields) : undefined;
-    this.clientShare = isAdaptive ? readClientShare(fields) : undefined;
-    this.priority = isAdaptive ? fields.function<PriorityOf>("priority") : undefined;
-    this.healthCheckPaths = isAdaptive ? pathPatterns(HEALTH_CHECKS)(fields, "healthChecks") : undefined;
-    this.healthChecks = this.healthCheckPaths?.patterns;
-    Object.freeze(this);
+    requireOptions(options);
+    const values = algorithm === "adaptive" ? readAdaptive(options) : readFixed(options);
+    Object.freeze(Object.assign(this, { algorithm, ...values, excludedPaths: new PathPatterns(values.exclude) }));
   }
 
   /**
@@ -250,8 +244,8 @@ export class RateLimitConfig {
     if (given instanceof RateLimitConfig) return given;
     requireOptions(given);
     const { algorithm, ...options } = given;
-    const named = new ConfigFields(SUBJECT, { algorithm }, ["algorithm"]);
-    return new RateLimitConfig(named.oneOf("algorithm", ALGORITHMS, "token-bucket"), options);
+    const named = read(SUBJECT, { algorithm }, { algorithm: oneOf(ALGORITHMS, "token-bucket") });
+    return new RateLimitConfig(named.algorithm, options);
   }
 
   /** The fields, with functions and the store by name only: a store may hold an address with a password. */
@@ -269,6 +263,16 @@ export class RateLimitConfig {
   [inspect.custom](): string {
     return `RateLimitConfig ${inspect(this.toJSON())}`;
   }
+}
+
+export interface RateLimitConfig extends CommonValues, Partial<AdaptiveValues> {
+  readonly algorithm: RateLimitAlgorithm;
+  /** Units per window; of an adaptive limit those without load. */
+  readonly requests: number;
+  /** `exclude`, ready to be asked. */
+  readonly excludedPaths: PathPatterns;
+  /** `healthChecks` of an adaptive limit, ready to be asked. */
+  readonly healthCheckPaths?: PathPatterns;
 }
 
 /**
@@ -295,124 +299,43 @@ function requireOptions(options: unknown): asserts options is object {
   throw new ConfigError({
     code: "CELLO_WRONG_TYPE",
     subject: SUBJECT,
-    problem: `takes an options object, got ${describe(options)}`,
+    problem: `takes an options object, got ${describeKind(options)}`,
     mend: "write RateLimitConfig.tokenBucket({ requests: 100, window: 60 })",
   });
 }
 
-function readOptions(algorithm: RateLimitAlgorithm, options: unknown): ConfigFields {
-  requireOptions(options);
-  return new ConfigFields(SUBJECT, options, algorithm === "adaptive" ? ADAPTIVE_FIELDS : FIXED_FIELDS);
+function readFixed(options: object) {
+  const fields = new Fields(SUBJECT, options, FIXED_READERS);
+  checkCost(fields, fields.values);
+  return fields.values;
 }
 
-function readRequests(fields: ConfigFields, field: "requests" | "baseRequests"): number {
-  fields.require(field, "say how many requests a window grants");
-  return fields.number(field, 0, { min: 1, max: MOST_REQUESTS, whole: true, unit: "requests" });
-}
-
-function readWindow(fields: ConfigFields): number {
-  fields.require("window", "say how many seconds the window lasts");
-  return fields.number("window", 0, { min: 0.001, max: LONGEST_WINDOW, unit: "seconds" });
-}
-
-function readMinRequests(fields: ConfigFields, baseRequests: number): number {
-  const fallback = Math.min(DEFAULT_MIN_REQUESTS, baseRequests);
-  const minRequests = fields.number("minRequests", fallback, {
-    min: 1,
-    max: MOST_REQUESTS,
-    whole: true,
-    unit: "requests",
-  });
-  if (minRequests > baseRequests) {
-    fields.fail(
-      "CELLO_CONFLICT",
-      "minRequests",
-      `${minRequests} is more than baseRequests (${baseRequests})`,
-      "give at most baseRequests",
-    );
+function readAdaptive(options: object) {
+  const fields = new Fields(SUBJECT, options, ADAPTIVE_READERS);
+  const { baseRequests: requests, minRequests, maxConcurrency, healthChecks } = fields.values;
+  checkCost(fields, { ...fields.values, requests });
+  if (minRequests > requests) {
+    const problem = `${minRequests} is more than baseRequests (${requests})`;
+    fields.conflict("minRequests", problem, "give at most baseRequests");
   }
-  return minRequests;
-}
-
-function readMaxConcurrency(fields: ConfigFields): number | "auto" | undefined {
-  const value = fields.raw("maxConcurrency");
-  if (value === "auto") return value;
-  if (value !== undefined) {
-    if (typeof value !== "number") {
-      fields.fail(
-        "CELLO_WRONG_TYPE",
-        "maxConcurrency",
-        `must be a number of requests or "auto", got ${describe(value)}`,
-        'give "auto", which finds the number from latencies',
-      );
-    }
-    return fields.number("maxConcurrency", 1, { min: 1, max: MOST_CONCURRENCY, whole: true, unit: "requests" });
+  const useless = maxConcurrency === undefined && ["clientShare", "priority"].find((name) => fields.has(name));
+  if (useless) {
+    const problem = "says who is refused for want of a place, and maxConcurrency is not given";
+    fields.conflict(useless, problem, 'give maxConcurrency: "auto" too, or leave the field out');
   }
-  for (const field of ["clientShare", "priority"]) {
-    if (fields.raw(field) === undefined) continue;
-    fields.fail(
-      "CELLO_CONFLICT",
-      field,
-      "says who is refused for want of a place, and maxConcurrency is not given",
-      'give maxConcurrency: "auto" too, or leave the field out',
-    );
-  }
-  return undefined;
+  return { requests, ...fields.values, healthCheckPaths: new PathPatterns(healthChecks) };
 }
 
-function readClientShare(fields: ConfigFields): number | undefined {
-  if (fields.raw("clientShare") === undefined) return undefined;
-  return fields.number("clientShare", 1, { min: 0.001, max: 1 });
+function checkCost(fields: Fields, { cost, requests }: Pick<RateLimitConfig, "cost" | "requests">): void {
+  if (typeof cost !== "number" || cost <= requests) return;
+  const problem = `${cost} is more than a window grants (${requests}), so nothing would ever be admitted`;
+  fields.conflict("cost", problem, "give a smaller cost, or more requests");
 }
 
-/** The name is a string of structured fields in headers, which are printable ASCII (RFC 9651 section 3.3.3). */
-function readName(fields: ConfigFields): string {
-  const name = fields.string("name", "default");
-  if (!/^[\x20-\x7e]{1,128}$/.test(name)) {
-    fields.fail(
-      "CELLO_INVALID_VALUE",
-      "name",
-      "cannot stand in a header",
-      "give at most 128 printable ASCII characters",
-    );
-  }
-  return name;
-}
-
-function readCost(fields: ConfigFields, requests: number): number | RateLimitCost {
-  if (typeof fields.raw("cost") === "function") return fields.function<RateLimitCost>("cost") ?? 1;
-  const cost = fields.number("cost", 1, { min: 1, max: MOST_REQUESTS, whole: true });
-  if (cost > requests) {
-    fields.fail(
-      "CELLO_CONFLICT",
-      "cost",
-      `${cost} is more than a window grants (${requests}), so nothing would ever be admitted`,
-      "give a smaller cost, or more requests",
-    );
-  }
-  return cost;
-}
-
-function readStore(fields: ConfigFields): RateLimitStore | undefined {
-  const store = fields.raw("store");
-  if (store === undefined) return undefined;
-  if (!isStore(store)) {
-    fields.fail(
-      "CELLO_WRONG_TYPE",
-      "store",
-      `must have the methods consume, peek and reset, got ${describeKind(store)}`,
-      "give a RateLimitStore, or leave the field out to count in memory",
-    );
-  }
-  return store;
-}
-
-function isStore(value: unknown): value is RateLimitStore {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    ["consume", "peek", "reset"].every((method) => typeof Reflect.get(value, method) === "function")
-  );
+function readMaxConcurrency(fields: Fields, name: string, value: unknown): number {
+  if (typeof value === "number") return integer(1, MOST_CONCURRENCY, "requests", value)(fields, name);
+  const problem = `must be a number of requests or "auto", got ${describe(value)}`;
+  return fields.wrongType(name, problem, 'give "auto", which finds the number from latencies');
 }
 
 strictStatics(RateLimitConfig, {

@@ -7,7 +7,7 @@ import {
   flag,
   oneOf,
   optional,
-  orFalse,
+  or,
   type Readers,
   read,
   texts,
@@ -56,8 +56,8 @@ export interface RouteSecurityOptions {
 
 const READERS = {
   auth: oneOf<"required" | "optional" | false, undefined>(["required", "optional", false], undefined),
-  rateLimit: orFalse(optional(undefined, readOwnLimits)),
-  securityHeaders: orFalse(optional(undefined, readSecurityHeaders)),
+  rateLimit: or(false, optional(undefined, readOwnLimits)),
+  securityHeaders: or(false, optional(undefined, readSecurityHeaders)),
   // Each is a scope-token of RFC 6749 section 3.3, because the challenge of a refusal names them.
   scopes: fitting(
     texts([]),
@@ -67,7 +67,7 @@ const READERS = {
   ),
   roles: texts([]),
   csrf: flag(undefined),
-  cors: orFalse(config(CorsConfig)),
+  cors: or(false, config(CorsConfig)),
 } satisfies Readers<Record<keyof RouteSecurityOptions, unknown>>;
 
 /** {@link RouteSecurityOptions}, checked. */

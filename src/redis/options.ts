@@ -1,5 +1,16 @@
 import { Cluster, type ClusterNode, Redis, type RedisOptions } from "ioredis";
-import { ConfigFields, describeKind } from "../core/options.js";
+import {
+  Fields,
+  fitting,
+  integer,
+  number,
+  object,
+  optional,
+  or,
+  type Readers,
+  type Settled,
+  text,
+} from "../core/options.js";
 
 /** A client of ioredis, for one server or a Cluster. */
 export type RedisClient = Redis | Cluster;
@@ -39,9 +50,6 @@ export interface RedisStoreOptions {
   readonly processes?: number | undefined;
 }
 
-const SOURCES = ["url", "client", "cluster", "sentinel"] as const;
-const FIELDS = [...SOURCES, "connection", "prefix", "deadline", "lease", "processes"] as const;
-
 /** How long to wait between attempts to connect, in milliseconds: Redis is back soon after it is back. */
 export const RECONNECT_MS = 200;
 /** A connection that says nothing for so long while commands wait is given up and made anew, in milliseconds. */
@@ -62,75 +70,73 @@ export interface RedisSettings {
   readonly processes: number;
 }
 
+const SOURCES = ["url", "client", "cluster", "sentinel"] as const;
+
+const READERS: Readers<Settled<RedisStoreOptions, (typeof SOURCES)[number] | "connection" | "lease">> = {
+  // The text may hold a password: it is not repeated.
+  url: fitting(
+    text(undefined),
+    (url) => /^rediss?:\/\/./.test(url),
+    "is not the address of a Redis",
+    'give "redis://host:6379"',
+  ),
+  // Not `instanceof`: the application may have another copy of ioredis.
+  client: object<RedisClient>(
+    ["evalsha", "eval", "duplicate", "disconnect", "on"],
+    "a client of ioredis",
+    "give new Redis(...) or new Redis.Cluster(...) of ioredis",
+  ),
+  cluster: optional(undefined, (fields, name, nodes) => {
+    if (Array.isArray(nodes) && nodes.length > 0) return nodes as ClusterNode[];
+    return fields.wrongType(name, "is not a list of nodes", 'give [{ host: "10.0.0.1", port: 6379 }]');
+  }),
+  sentinel: optional(undefined, (fields, name, given) => {
+    const { name: primary, sentinels } = Object(given) as Partial<RedisSentinelOptions>;
+    if (typeof primary === "string" && Array.isArray(sentinels) && sentinels.length > 0) {
+      return { name: primary, sentinels };
+    }
+    const mend = 'give { name: "primary", sentinels: [{ host: "10.0.0.1", port: 26379 }] }';
+    return fields.wrongType(name, "lacks the primary's name or the list of Sentinels", mend);
+  }),
+  // What is in it, ioredis reads.
+  connection: (fields, name) => fields.given(name) as RedisOptions | undefined,
+  prefix: fitting(
+    text("cello"),
+    (prefix) => /^[^{}\s]{1,64}$/.test(prefix),
+    "cannot begin a key",
+    "give 1 to 64 characters without braces and spaces",
+  ),
+  deadline: number(1, 60_000, "milliseconds", 50),
+  lease: or("auto", integer(1, 1_000_000, "cost units", undefined)),
+  processes: integer(1, 100_000, "processes", 1),
+};
+
 /**
  * Reads the options of a store and makes its client.
  *
  * @throws ConfigError for a field that is unknown, of the wrong type, or cannot be used
  */
 export function readRedisOptions(options: RedisStoreOptions): RedisSettings {
-  const fields = new ConfigFields("RedisStore", options, FIELDS);
-  const given = SOURCES.filter((name) => fields.raw(name) !== undefined);
-  if (given.length !== 1) {
-    fields.fail(
-      given.length === 0 ? "CELLO_MISSING" : "CELLO_CONFLICT",
-      "url",
-      given.length === 0 ? "is missing" : `${given.join(" and ")} are given`,
-      "give exactly one of url, client, cluster and sentinel",
-    );
-  }
-  const prefix = fields.string("prefix", "cello");
-  if (!/^[^{}\s]{1,64}$/.test(prefix)) {
-    fields.fail(
-      "CELLO_INVALID_VALUE",
-      "prefix",
-      "cannot begin a key",
-      "give 1 to 64 characters without braces and spaces",
-    );
-  }
-  return {
-    prefix,
-    deadlineMs: fields.number("deadline", 50, { min: 1, max: 60_000, unit: "milliseconds" }),
-    lease: readLease(fields),
-    processes: fields.number("processes", 1, { min: 1, max: 100_000, whole: true, unit: "processes" }),
-    client: options.client === undefined ? createClient(fields, options) : readClient(fields, options.client),
-    ownsClient: options.client === undefined,
-  };
+  const fields = new Fields("RedisStore", options, READERS);
+  const given = SOURCES.filter((name) => fields.has(name));
+  const mend = "give exactly one of url, client, cluster and sentinel";
+  if (given.length === 0) fields.fail("CELLO_MISSING", "url", "is missing", mend);
+  if (given.length > 1) fields.conflict("url", `${given.join(" and ")} are given`, mend);
+  const { client, prefix, deadline, lease, processes } = fields.values;
+  const ownsClient = client === undefined;
+  return { client: client ?? createClient(fields.values), ownsClient, prefix, deadlineMs: deadline, lease, processes };
 }
 
-function readLease(fields: ConfigFields): "auto" | number | undefined {
-  if (fields.raw("lease") === "auto") return "auto";
-  return fields.number("lease", undefined, { min: 1, max: 1_000_000, whole: true, unit: "cost units" });
-}
-
-function readClient(fields: ConfigFields, client: unknown): RedisClient {
-  if (isClient(client)) return client;
-  return fields.fail(
-    "CELLO_WRONG_TYPE",
-    "client",
-    `is ${describeKind(client)}, not a client of ioredis`,
-    "give new Redis(...) or new Redis.Cluster(...) of ioredis",
-  );
-}
-
-/** Not `instanceof`: the application may have another copy of ioredis. */
-function isClient(value: unknown): value is RedisClient {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    ["evalsha", "eval", "duplicate", "disconnect", "on"].every((name) => typeof Reflect.get(value, name) === "function")
-  );
-}
-
-function createClient(fields: ConfigFields, { cluster, sentinel, connection }: RedisStoreOptions): RedisClient {
+function createClient({ url = "", cluster, sentinel, connection }: RedisStoreOptions): RedisClient {
   const common = commonOptions(connection);
-  if (cluster !== undefined) return createCluster(fields, cluster, common);
-  if (sentinel !== undefined) return new Redis({ ...common, ...readSentinel(fields, sentinel) });
-  const address = fields.string("url", "");
-  if (!/^rediss?:\/\/./.test(address)) {
-    // The text may hold a password: it is not repeated.
-    fields.fail("CELLO_INVALID_VALUE", "url", "is not the address of a Redis", 'give "redis://host:6379"');
-  }
-  return new Redis(address, common);
+  if (cluster !== undefined) return createCluster(cluster, common);
+  if (sentinel === undefined) return new Redis(url, common);
+  return new Redis({
+    ...common,
+    name: sentinel.name,
+    sentinels: sentinel.sentinels.map(({ host, port }) => ({ host, port })),
+    sentinelRetryStrategy: () => RECONNECT_MS,
+  });
 }
 
 function commonOptions(connection: RedisOptions | undefined) {
@@ -152,14 +158,7 @@ function commonOptions(connection: RedisOptions | undefined) {
   } as const satisfies RedisOptions;
 }
 
-function createCluster(
-  fields: ConfigFields,
-  nodes: readonly ClusterNode[],
-  common: ReturnType<typeof commonOptions>,
-): Cluster {
-  if (!Array.isArray(nodes) || nodes.length === 0) {
-    fields.fail("CELLO_WRONG_TYPE", "cluster", "is not a list of nodes", 'give [{ host: "10.0.0.1", port: 6379 }]');
-  }
+function createCluster(nodes: readonly ClusterNode[], common: ReturnType<typeof commonOptions>): Cluster {
   return new Cluster([...nodes], {
     redisOptions: common,
     clusterRetryStrategy: () => RECONNECT_MS,
@@ -172,20 +171,4 @@ function createCluster(
     retryDelayOnTryAgain: ASK_AGAIN_MS,
     maxRedirections: MAX_REDIRECTIONS,
   });
-}
-
-function readSentinel(fields: ConfigFields, { name, sentinels }: RedisSentinelOptions) {
-  if (typeof name !== "string" || !Array.isArray(sentinels) || sentinels.length === 0) {
-    fields.fail(
-      "CELLO_WRONG_TYPE",
-      "sentinel",
-      "lacks the primary's name or the list of Sentinels",
-      'give { name: "primary", sentinels: [{ host: "10.0.0.1", port: 26379 }] }',
-    );
-  }
-  return {
-    name,
-    sentinels: sentinels.map(({ host, port }) => ({ host, port })),
-    sentinelRetryStrategy: () => RECONNECT_MS,
-  };
 }

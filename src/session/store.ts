@@ -150,18 +150,6 @@ export interface SessionStore {
   close?(): void | Promise<void>;
 }
 
-const METHODS = ["load", "save", "touch", "delete"] as const;
-
-/** The names of the methods that a would-be store lacks. */
-export function missingStoreMethods(value: object): readonly string[] {
-  return METHODS.filter((name) => typeof Reflect.get(value, name) !== "function");
-}
-
-/** Whether a value has the methods of a store. */
-export function isSessionStore(value: unknown): value is SessionStore {
-  return typeof value === "object" && value !== null && missingStoreMethods(value).length === 0;
-}
-
 /** Whether what a store loaded can be used as a record. */
 export function isSessionRecord(value: unknown): value is SessionRecord {
   if (!isJsonObject(value)) return false;
