@@ -1,4 +1,11 @@
 import { createSecretKey, hkdfSync, type KeyObject } from "node:crypto";
+import type { SessionRejection } from "../core/events.js";
+
+// A cookie's value begins with: version (1) | key id (4) | issue time, ms (6)
+export const HEAD_BYTES = 11;
+
+/** How far the clocks of two machines may differ. */
+const CLOCK_SKEW_MS = 60_000;
 
 const DAY_MS = 86_400_000;
 const SALT = "cello session v1";
@@ -55,11 +62,12 @@ export class SessionKey {
 /** All keys of a configuration: the first makes cookies, all open them. */
 export class SessionKeyRing {
   readonly current: SessionKey;
+  readonly #maxAgeMs: number;
   readonly #byId = new Map<number, SessionKey>();
 
   /**
    * @param secrets at least one; the first is the current one
-   * @param maxAgeMs how old a cookie can be
+   * @param maxAgeMs cookies that were made longer ago are refused before any cryptography
    */
   constructor(secrets: readonly Uint8Array[], maxAgeMs: number) {
     const maxDays = Math.ceil(maxAgeMs / DAY_MS) + 2;
@@ -67,12 +75,25 @@ export class SessionKeyRing {
     const [current] = keys;
     if (current === undefined) throw new RangeError("a key ring needs at least one secret");
     this.current = current;
+    this.#maxAgeMs = maxAgeMs;
     for (const key of keys.toReversed()) this.#byId.set(key.id, key);
   }
 
-  /** The key that a cookie names, found without trying each. */
-  find(id: number): SessionKey | undefined {
-    return this.#byId.get(id);
+  /** Begins a cookie's value. @returns the key that makes it */
+  writeHead(value: Buffer, version: number, issuedAt: number): SessionKey {
+    value.writeUInt8(version, 0);
+    value.writeUInt32BE(this.current.id, 1);
+    value.writeUIntBE(issuedAt, 5, 6);
+    return this.current;
+  }
+
+  /** The key that a cookie's value names, found without trying each, or why it is refused whatever else it holds. */
+  readHead(value: Buffer, now: number): { readonly key: SessionKey; readonly issuedAt: number } | SessionRejection {
+    const issuedAt = value.readUIntBE(5, 6);
+    if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
+    if (issuedAt <= now - this.#maxAgeMs) return "expired";
+    const key = this.#byId.get(value.readUInt32BE(1));
+    return key === undefined ? "signature" : { key, issuedAt };
   }
 }
 

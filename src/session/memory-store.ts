@@ -31,7 +31,8 @@ const SWEEP_PER_SAVE = 2;
 /**
  * Sessions in the memory of this process: for one process, and for tests. They end with it.
  *
- * Bounded by `maxSessions`, and sessions of users are the last to go; expired sessions are swept as new ones come, without timers.
+ * Bounded by `maxSessions`, and sessions of users are the last to go; expired sessions are swept as new ones
+ * come, without timers.
  *
  * @example
  * ```ts

@@ -12,9 +12,8 @@ function ring(...names: string[]) {
   return new SessionKeyRing(names.map(secret), 30 * DAY_MS);
 }
 
-const sealerOf = (names: string[], cookieName = "session_id") =>
-  new CookieSealer(ring(...names), cookieName, 30 * DAY_MS);
-const idsOf = (names: string[], cookieName = "session_id") => new SignedIds(ring(...names), cookieName, 30 * DAY_MS);
+const sealerOf = (names: string[], cookieName = "session_id") => new CookieSealer(ring(...names), cookieName);
+const idsOf = (names: string[], cookieName = "session_id") => new SignedIds(ring(...names), cookieName);
 
 /** The two kinds of cookie values, which must be equally hard to forge. */
 const kinds = [

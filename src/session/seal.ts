@@ -1,20 +1,17 @@
 import { createCipheriv, createDecipheriv, type KeyObject } from "node:crypto";
 import type { SessionRejection } from "../core/events.js";
 import { writeRandomBytes } from "../core/random.js";
-import type { SessionKeyRing } from "./key-ring.js";
+import { HEAD_BYTES, type SessionKeyRing } from "./key-ring.js";
 
-// version (1) | key id (4) | issue time, ms (6) | nonce (12) | ciphertext | tag (16)
+// head (11) | nonce (12) | ciphertext | tag (16)
 const VERSION = 1;
-const NONCE_AT = 11;
+const NONCE_AT = HEAD_BYTES;
 const TEXT_AT = 23;
 const TAG_BYTES = 16;
 const OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
 
 // Browsers keep no longer cookies, so this was not made here.
 const MAX_VALUE_LENGTH = 4096;
-
-/** How far the clocks of two machines may differ. */
-export const CLOCK_SKEW_MS = 60_000;
 
 /** What a sealed cookie held. */
 export interface OpenedSeal {
@@ -33,7 +30,6 @@ export interface OpenedSeal {
  */
 export class CookieSealer {
   readonly #keys: SessionKeyRing;
-  readonly #maxAgeMs: number;
   /** The header of the value at hand, then purpose and cookie name. Used within one call only. */
   readonly #associatedData: Buffer;
   // The sealed bytes at hand, never clear text; used within one call only. Made once with their views,
@@ -42,10 +38,8 @@ export class CookieSealer {
   #nonce = this.#sealed.subarray(NONCE_AT, TEXT_AT);
   readonly #tag = Buffer.alloc(TAG_BYTES);
 
-  /** @param maxAgeMs values that were issued longer ago are refused before any cryptography */
-  constructor(keys: SessionKeyRing, cookieName: string, maxAgeMs: number) {
+  constructor(keys: SessionKeyRing, cookieName: string) {
     this.#keys = keys;
-    this.#maxAgeMs = maxAgeMs;
     this.#associatedData = Buffer.from(`${"\0".repeat(NONCE_AT)}cello session data\0${cookieName}`);
   }
 
@@ -56,12 +50,9 @@ export class CookieSealer {
 
   /** @param issuedAt now, in milliseconds since 1970 */
   seal(text: string, issuedAt: number): string {
-    const key = this.#keys.current;
     this.#reserve(OVERHEAD_BYTES + Buffer.byteLength(text));
     const sealed = this.#sealed;
-    sealed.writeUInt8(VERSION, 0);
-    sealed.writeUInt32BE(key.id, 1);
-    sealed.writeUIntBE(issuedAt, 5, 6);
+    const key = this.#keys.writeHead(sealed, VERSION, issuedAt);
     writeRandomBytes(sealed, NONCE_AT, TEXT_AT - NONCE_AT);
     const cipher = createCipheriv("aes-256-gcm", key.sealingAt(issuedAt), this.#nonce);
     cipher.setAAD(this.#bind());
@@ -81,11 +72,9 @@ export class CookieSealer {
     // Buffer reads base64url leniently; a value has exactly one spelling here (RFC 4648 section 3.5).
     const canonical = sealed.toString("base64url", 0, length);
     if (canonical !== value) return "malformed";
-    const issuedAt = sealed.readUIntBE(5, 6);
-    if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
-    if (issuedAt <= now - this.#maxAgeMs) return "expired";
-    const key = this.#keys.find(sealed.readUInt32BE(1));
-    if (key === undefined) return "signature";
+    const head = this.#keys.readHead(sealed, now);
+    if (typeof head === "string") return head;
+    const { key, issuedAt } = head;
     const text = this.#decrypt(length - TAG_BYTES, key.sealingAt(issuedAt));
     return text === undefined ? "signature" : { text, issuedAt, value: canonical };
   }

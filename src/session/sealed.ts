@@ -44,7 +44,7 @@ export class SealedSessions implements SessionKeeper {
   constructor(config: SessionConfig, keys: SessionKeyRing, lifetimes: Lifetimes, clock: Clock) {
     this.#clock = clock;
     this.#writer = new CookieWriter(config);
-    this.#sealer = new CookieSealer(keys, config.cookieName, lifetimes.maxAgeMs);
+    this.#sealer = new CookieSealer(keys, config.cookieName);
     this.#lifetimes = lifetimes;
   }
 

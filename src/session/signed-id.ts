@@ -1,12 +1,11 @@
 import { createHash, createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { SessionRejection } from "../core/events.js";
 import { randomText } from "../core/random.js";
-import type { SessionKeyRing } from "./key-ring.js";
-import { CLOCK_SKEW_MS } from "./seal.js";
+import { HEAD_BYTES, type SessionKeyRing } from "./key-ring.js";
 
-// version (1) | key id (4) | issue time, ms (6) | id (32) | HMAC-SHA256 (32)
+// head (11) | id (32) | HMAC-SHA256 (32)
 const VERSION = 2;
-const ID_AT = 11;
+const ID_AT = HEAD_BYTES;
 const TAG_AT = 43;
 const TOTAL_BYTES = 75;
 const VALUE_LENGTH = 100;
@@ -32,13 +31,10 @@ export interface OpenedId {
  */
 export class SignedIds {
   readonly #keys: SessionKeyRing;
-  readonly #maxAgeMs: number;
   readonly #purpose: string;
 
-  /** @param maxAgeMs cookies that were made longer ago are refused without asking the store */
-  constructor(keys: SessionKeyRing, cookieName: string, maxAgeMs: number) {
+  constructor(keys: SessionKeyRing, cookieName: string) {
     this.#keys = keys;
-    this.#maxAgeMs = maxAgeMs;
     this.#purpose = `cello session id\0${cookieName}`;
   }
 
@@ -54,11 +50,8 @@ export class SignedIds {
 
   /** The cookie value for an id. */
   sign(id: string, issuedAt: number): string {
-    const key = this.#keys.current;
     const signed = Buffer.allocUnsafe(TOTAL_BYTES);
-    signed.writeUInt8(VERSION, 0);
-    signed.writeUInt32BE(key.id, 1);
-    signed.writeUIntBE(issuedAt, 5, 6);
+    const key = this.#keys.writeHead(signed, VERSION, issuedAt);
     // What the id does not fill would be whatever stood in this memory.
     if (signed.write(id, ID_AT, ID_BYTES, "base64url") !== ID_BYTES) throw new TypeError("not a session id");
     this.#tag(signed, key.signing).copy(signed, TAG_AT);
@@ -71,11 +64,9 @@ export class SignedIds {
     const signed = Buffer.from(value, "base64url");
     const canonical = signed.toString("base64url");
     if (canonical !== value || signed.readUInt8(0) !== VERSION) return "malformed";
-    const issuedAt = signed.readUIntBE(5, 6);
-    if (issuedAt > now + CLOCK_SKEW_MS) return "malformed";
-    if (issuedAt <= now - this.#maxAgeMs) return "expired";
-    const key = this.#keys.find(signed.readUInt32BE(1));
-    if (key === undefined) return "signature";
+    const head = this.#keys.readHead(signed, now);
+    if (typeof head === "string") return head;
+    const { key, issuedAt } = head;
     if (!timingSafeEqual(this.#tag(signed, key.signing), signed.subarray(TAG_AT))) return "signature";
     const id = signed.toString("base64url", ID_AT, TAG_AT);
     return { id, storeId: SignedIds.storeIdOf(id), issuedAt, value: canonical };

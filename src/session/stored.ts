@@ -31,7 +31,7 @@ export class StoredSessions implements SessionKeeper {
     this.isSynchronous = store.isSynchronous;
     this.#store = store;
     this.#writer = new CookieWriter(config);
-    this.#ids = new SignedIds(keys, config.cookieName, lifetimes.maxAgeMs);
+    this.#ids = new SignedIds(keys, config.cookieName);
     this.#lifetimes = lifetimes;
     this.#userKey = config.userKey;
     this.#maxBytes = config.maxBytes;
@@ -83,8 +83,8 @@ export class StoredSessions implements SessionKeeper {
    * others that have the session open follow.
    *
    * When another request was quicker to move it, this one has no new id, and its changes follow the other's,
-   * but for those that may sign somebody in: see `SessionSaver`. A session that another has ended does not come back: this request goes on with a new one, and keeps
-   * of it what it has set itself.
+   * but for those that may sign somebody in: see `SessionSaver`. A session that another has ended does not come
+   * back: this request goes on with a new one, and keeps of it what it has set itself.
    */
   regenerate(state: SessionState): MaybePromise<void> {
     const now = this.#store.wallMs();

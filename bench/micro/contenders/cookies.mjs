@@ -12,7 +12,7 @@ export const contenders = {
     const maxAgeMs = 86_400_000;
     const { SessionConfig } = await import("../../../dist/index.js");
     const ring = new SessionKeyRing(new SessionConfig({ secret: SECRET }).secret, maxAgeMs);
-    const sealer = new CookieSealer(ring, "session_id", maxAgeMs);
+    const sealer = new CookieSealer(ring, "session_id");
     return contender(part, {
       open: (value) => JSON.parse(sealer.open(value, Date.now()).text),
       seal: (data) => sealer.seal(JSON.stringify(data), Date.now()),
