@@ -30,7 +30,7 @@ export function addKeySourceOptions(command: Command): Command {
     .addOption(new Option("--algorithm <name>", "default: the key's own, HS256 for a secret").choices(ALGORITHM_NAMES));
 }
 
-/** Whether an option names the key, so that standard input is free for the token. */
+/** An option names the key, so that standard input is free for the token. */
 export function namesKey(options: KeySourceOptions): boolean {
   return options.keyFile !== undefined || options.secretEnv !== undefined;
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { CommandIo } from "./io.js";
 import { wholeNumber } from "./options.js";
 
-// 128 bits is the least that cannot be guessed; more than 1024 bytes helps nobody.
+// 128 bits is the least that cannot be guessed; more than 1024 bytes make no secret safer.
 const leastBytes = 16;
 const mostBytes = 1024;
 

@@ -39,7 +39,7 @@ export interface CorsOptions {
 /** Preflights of one client that are answered in a minute, unless a configuration says otherwise. */
 export const PREFLIGHTS_PER_MINUTE = 600;
 
-/** Methods that nobody writes in lower case and means so. */
+/** Methods that are never meant in lower case. */
 const USUAL_METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
 
 /** What no page may send (Fetch, "forbidden method"). */

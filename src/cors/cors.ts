@@ -19,7 +19,7 @@ const NOTHING: readonly string[] = Object.freeze([]);
 
 /**
  * Whether a browser asks with this request what it may send (Fetch, "CORS-preflight request"). It comes
- * without cookies and tokens; anybody else can send the same.
+ * without cookies and tokens; any other client can send the same.
  */
 export function isPreflight(view: RequestView): boolean {
   return (

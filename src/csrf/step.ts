@@ -18,7 +18,7 @@ export interface SharedOrigins {
  * The steps are those of Go's `net/http.CrossOriginProtection`:
  *
  * 1. GET, HEAD and OPTIONS pass: they must not change anything anyway. Not so a GET that asks to go on with
- *    another protocol: a WebSocket is open to whoever opened it, and browsers let every page do that.
+ *    another protocol: a WebSocket is open to the page that opened it, and browsers let every page do that.
  * 2. `Sec-Fetch-Site` (every browser since 2023 sends it to trustworthy URLs) decides when present:
  *    `same-origin` and `none` (the user's own doing, such as a bookmark) pass.
  * 3. Without it and without `Origin`, the request is not from a browser, or from one too old to tell:
@@ -47,7 +47,7 @@ export class CsrfProtection {
   /**
    * The step that refuses what a browser sends on behalf of another site; it emits `csrf.rejected`.
    *
-   * @param when `"with-cookie"`: only requests with a cookie that signs somebody in can be forged
+   * @param when `"with-cookie"`: only requests with a cookie that signs a user in can be forged
    * @param carriesCookie whether a request has such a cookie
    * @param shared the origins that CORS allows where the request goes
    */

@@ -56,7 +56,7 @@ export interface SecurityHeadersOptions {
   readonly removeHeaders?: readonly string[] | undefined;
 }
 
-/** What a {@link SecurityHeadersConfig} keeps of its options: in the place of `null` `undefined`, but in two old ones. */
+/** What a {@link SecurityHeadersConfig} keeps: `null` is `undefined` then, but for two options that have a default. */
 export type SecurityHeadersValues = {
   readonly [Option in keyof Required<SecurityHeadersOptions>]: null extends SecurityHeadersOptions[Option]
     ? Exclude<SecurityHeadersOptions[Option], Option extends "xFrameOptions" | "referrerPolicy" ? undefined : null>
@@ -160,7 +160,6 @@ export class SecurityHeadersConfig {
   }
 }
 
-/** What the options say. A header without a default reads `undefined` and is not sent. */
 export interface SecurityHeadersConfig extends SecurityHeadersValues {}
 
 /** The list would refuse the host, and browsers never get the entry that the operator relies on. */

@@ -1,7 +1,7 @@
 import { type InnerList, type Item, serializeDictionary, Token } from "structured-headers";
 import { describe, type Fields, isBag } from "../core/options.js";
 
-/** Feature names, as they stand in the header, and who may use each: `"self"`, `"*"`, origins; `[]` means nobody. */
+/** Feature names, as they stand in the header, and the pages that may use each: `"self"`, `"*"`, origins; `[]` means none. */
 export type PermissionsPolicy = Readonly<Record<string, readonly string[]>>;
 
 const FEATURE = /^[a-z][a-z0-9]*(?:-[a-z0-9]+)*$/;

@@ -3,12 +3,12 @@ import type { EventHub, SecurityEvents } from "../core/events.js";
 import type { AdaptiveLimitState, RateLimits } from "../limits/limits.js";
 import type { Instruments } from "./counters.js";
 
-/** What a gauge shows of the whole process. */
+/** A gauge of the whole process. */
 interface LoadGauge {
   readonly name: string;
   readonly unit: string;
   readonly description: string;
-  /** Whether only requests under an adaptive limit are looked at: without one there is nothing to tell. */
+  /** It is measured on requests under an adaptive limit alone: without one there is nothing to tell. */
   readonly needsAdaptive: boolean;
   readonly read: (load: RateLimits["load"]) => number;
 }

@@ -12,7 +12,7 @@ import { Security } from "../policy/security.js";
 import { countEvents } from "./counters.js";
 import { watchLoad, watchStores } from "./gauges.js";
 
-/** What is measured how. */
+/** Options of {@link recordMetrics}. */
 export interface MetricsOptions {
   /** Where the metrics go. Default: the global provider of OpenTelemetry, as it is at the time of the call. */
   readonly meterProvider?: MeterProvider | undefined;

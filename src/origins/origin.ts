@@ -11,7 +11,7 @@ const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@\\%]+$/i;
  * An origin as a browser writes it in `Origin` (RFC 6454 section 6.2): scheme and host in lower case,
  * names outside ASCII in their ASCII form, the port only where it is not the scheme's own.
  *
- * @returns `undefined` for what is no origin, `null` among it: that names nobody
+ * @returns `undefined` for what is no origin; `null` is none
  *
  * @example
  * ```ts
@@ -46,7 +46,7 @@ export function isOriginOf(origin: string, host: string | undefined): boolean {
 let find: typeof getDomain | undefined;
 
 /**
- * The part of a host name that somebody can register: the public suffix and one label more.
+ * The part of a host name that can be registered: the public suffix and one label more.
  *
  * @returns `null` for a public suffix itself, an address, and what is no name
  *

@@ -2,7 +2,7 @@ import type { Fields } from "../core/options.js";
 import { nearMiss } from "../core/spelling.js";
 import { canonicalOrigin, registrableDomain } from "./origin.js";
 
-/** What no page has as its origin: their `Origin` is `null`, or they are not what a page is loaded with. */
+/** Schemes that no page has as its origin: its `Origin` is `null`, or a page is not loaded with them. */
 const NO_ORIGINS = new Set(["about:", "blob:", "data:", "file:", "ftp:", "javascript:", "mailto:", "ws:", "wss:"]);
 
 const MEND = 'write scheme, host and port alone, such as "https://accounts.example.com"';

@@ -196,17 +196,17 @@ export class CSP {
     return this.#add("webrtc", value);
   }
 
-  /** Whether no directive was added yet. */
+  /** No directive was added yet. */
   get isEmpty(): boolean {
     return this.#directives.size === 0;
   }
 
-  /** Whether the policy holds `CSP.NONCE`. */
+  /** The policy holds `CSP.NONCE`. */
   get usesNonce(): boolean {
     return [...this.#directives.values()].some((sources) => sources.includes(NONCE_SOURCE));
   }
 
-  /** Whether the policy holds a nonce that was written out, for one response only. */
+  /** The policy holds a nonce that was written out, and is good for one response only. */
   get hasFixedNonce(): boolean {
     const isFixed = (source: string) => source.startsWith("'nonce-") && source !== NONCE_SOURCE;
     return [...this.#directives.values()].some((sources) => sources.some(isFixed));

@@ -34,7 +34,7 @@ const WITHOUT_FALLBACK: Readonly<Record<string, string>> = {
   "base-uri": "an injected <base> may turn the page's relative URLs to any site",
 };
 
-/** What a foreign source in a directive can do: covering the page, framing it, running code. */
+/** Directives in which a foreign source can cover the page, frame it, or run code. */
 const FAR_REACHING =
   /^(?:default-src|style-src(?:-elem|-attr)?|frame-src|child-src|worker-src|frame-ancestors|form-action|base-uri|script-src(?:-elem|-attr)?|object-src)$/;
 
@@ -49,7 +49,7 @@ const ANY_HOST = /^(?:[a-z][a-z0-9+.-]*:\/\/)?\*(?::\*)?$/;
 const CODE_DIRECTIVE = /^(?:default-src|(?:script|style)-src(?:-elem|-attr)?)$/;
 const CODE_KEYWORD = /^'(?:unsafe-(?:inline|eval|hashes)|strict-dynamic|wasm-unsafe-eval)'$/;
 
-/** csp_evaluator reads nonces as base64, so the slot is filled for it with one that nobody has. */
+/** csp_evaluator reads nonces as base64, so a value that no policy has fills the slot for it. */
 export const LINTED_NONCE = "CELLO+NONCE+SLOT+AAAAA==";
 
 /** A nonce of the builder that is not `CSP.NONCE` is the same in every response: anyone can read it there. */

@@ -55,7 +55,7 @@ const SCHEME_SOURCE = /^[a-z][a-z0-9+.-]*:$/i;
 const HOST_SOURCE =
   /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:\*|(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.?)(?::(?:\d{1,5}|\*))?(?:\/(?:[a-z0-9\-._~!$&()*+=:@/]|%[0-9a-f]{2})*)?$/i;
 
-/** Words that are read as a host name, and that nobody means as one. */
+/** Words that browsers read as a host name, and that are never meant as one. */
 const SCHEMES_WITHOUT_COLON = /^(?:https?|wss?|data|blob|filesystem|mediastream)$/i;
 const UNQUOTED_NONCE_OR_HASH = /^(?:nonce|sha256|sha384|sha512)-[A-Za-z0-9+/_=-]*$/i;
 const DIRECTIVE_NAME =
