@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from "../core/clock.js";
 import type { RedisConnection } from "./connection.js";
-import { defineScript, unexpectedReply } from "./script.js";
+import { defineScript, unexpectedReply, WITH_TIME } from "./script.js";
 
 /** Milliseconds after which the server is asked again, beside whatever is going on. */
 const FRESH_MS = 10_000;
@@ -8,10 +8,7 @@ const FRESH_MS = 10_000;
 const STALE_MS = 600_000;
 
 /** KEYS: any, so that a Cluster asks the same server always. Answers the clock of the server in milliseconds. */
-const NOW = defineScript(`
-local time = redis.call("TIME")
-return time[1] * 1000 + math.floor(time[2] / 1000)
-`);
+const NOW = defineScript(`${WITH_TIME} return now`);
 
 /**
  * The clock of Redis, as far as it is known here: what it said, and what has passed since by a clock that

@@ -1,12 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { type Cluster, Command, type Redis } from "ioredis";
 import { mayAskAgain, RedisUnavailableError, withoutCommand } from "./failures.js";
-import { connect } from "./node.js";
-import { RedisNodes } from "./nodes.js";
+import { connect, type NodeParts, RedisNode } from "./node.js";
 import type { RedisClient, RedisSettings } from "./options.js";
 import type { Script } from "./script.js";
 
 /** What stands in a command: a key or an argument. */
-export type RedisArgument = string | number | Buffer;
+export type RedisArgument = string | number;
 
 export { RedisDeadlineError, RedisUnavailableError } from "./failures.js";
 
@@ -16,8 +16,8 @@ const ASK_AGAIN_MS = 10;
 const CLOSED = new RedisUnavailableError("the store is closed");
 
 /**
- * The way to Redis: every command has a deadline, and a server that misses one is not asked again until
- * it answers a trial (`RedisNode`).
+ * The way to Redis: to one server, or to the nodes of a Cluster, each with a state of its own. Every command
+ * has a deadline, and a server that misses one is not asked again until it answers a trial (`RedisNode`).
  *
  * What a Cluster certainly has not done, because slots were moving, is asked once more. Nothing else
  * is ever sent twice.
@@ -28,24 +28,38 @@ export class RedisConnection {
   readonly isCluster: boolean;
   readonly #client: RedisClient;
   readonly #ownsClient: boolean;
-  readonly #nodes: RedisNodes;
+  /** What all nodes have in common. */
+  readonly #common: Pick<NodeParts, "deadlineMs" | "lastError">;
+  /** The only server; of a Cluster what stands for it until its nodes are known. */
+  readonly #first: RedisNode;
+  readonly #byAddress = new Map<string, RedisNode>();
   /** Settles when the client was ready for the first time. */
   readonly #firstReady: Promise<void>;
+  readonly #onReady: () => void;
+  /** Whether the client was connected, ever. */
+  #wasReady: boolean;
   #isClosed = false;
   /** Why the client is not connected, as far as it says. */
   #lastError: Error | undefined;
-  readonly #onReady: () => void;
 
   constructor({ client, ownsClient, prefix, deadlineMs }: RedisSettings) {
     this.prefix = prefix;
     this.isCluster = client.isCluster;
     this.#client = client;
     this.#ownsClient = ownsClient;
-    this.#nodes = new RedisNodes({ client, deadlineMs, lastError: () => this.#lastError });
+    this.#common = { deadlineMs, lastError: () => this.#lastError };
+    this.#first = new RedisNode({
+      ...this.#common,
+      connection: () => client,
+      isAwaited: () => !this.#wasReady,
+      lookFor: () => {},
+    });
+    this.#wasReady = client.status === "ready";
     let announce = () => {};
-    this.#firstReady = this.#nodes.wasReady ? Promise.resolve() : new Promise((resolve) => (announce = resolve));
+    this.#firstReady = this.#wasReady ? Promise.resolve() : new Promise((resolve) => (announce = resolve));
     this.#onReady = () => {
-      this.#nodes.ready();
+      this.#wasReady = true;
+      for (const node of this.#all()) node.tryNow();
       announce();
     };
     client.on("ready", this.#onReady);
@@ -64,9 +78,9 @@ export class RedisConnection {
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, milliseconds);
     });
-    await Promise.race([this.#firstReady.then(() => this.#nodes.connectAll()), timeout]);
+    await Promise.race([this.#firstReady.then(() => this.#connectAll()), timeout]);
     clearTimeout(timer);
-    return this.#nodes.wasReady;
+    return this.#wasReady;
   }
 
   /**
@@ -81,31 +95,19 @@ export class RedisConnection {
 
   /** Like `run`, for a call that collected already what one turn of the event loop asks: it is written at once. */
   runCollected(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return this.#send(keys[0] ?? "", (client) => runScript(client, script, keys, args), true);
+    return this.send(keys[0] ?? "", (client) => runScript(client, script, keys, args), true);
   }
 
   /**
    * Sends commands, all of them under one deadline, unless the server is known to be down.
    *
    * @param key the key of the commands, or one of them: says which node of a Cluster is asked
+   * @param isCollected whether it is written now, and not with what else is asked in this turn of the event loop
    */
-  send<Answer>(key: string, command: (client: RedisClient) => Promise<Answer>): Promise<Answer> {
-    return this.#send(key, command, false);
-  }
-
-  /** Ends the connections that were made here; commands fail at once from now on. Calling it again does nothing. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#nodes.close();
-    this.#client.off("ready", this.#onReady);
-    if (this.#ownsClient) this.#client.disconnect();
-  }
-
-  async #send<Answer>(
+  async send<Answer>(
     key: string,
     command: (client: RedisClient) => Promise<Answer>,
-    isCollected: boolean,
+    isCollected = false,
   ): Promise<Answer> {
     try {
       return await this.#sendOnce(key, command, isCollected);
@@ -116,26 +118,80 @@ export class RedisConnection {
     return this.#sendOnce(key, command, isCollected);
   }
 
+  /** Ends the connections that were made here; commands fail at once from now on. Calling it again does nothing. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const node of this.#all()) node.close();
+    this.#client.off("ready", this.#onReady);
+    if (this.#ownsClient) this.#client.disconnect();
+  }
+
   async #sendOnce<Answer>(
     key: string,
     command: (client: RedisClient) => Promise<Answer>,
     isCollected: boolean,
   ): Promise<Answer> {
     if (this.#isClosed) throw CLOSED;
-    const node = this.#nodes.of(key);
+    const node = this.#nodeOf(key);
     if (node.outage !== undefined) throw node.outage;
     const write = () => {
       // What waited until the nodes of a Cluster were known waits for the connection to its own node now.
-      const owner = this.#nodes.of(key);
+      const owner = this.#nodeOf(key);
       return owner === node ? command(this.#client) : owner.ask(() => command(this.#client), isCollected);
     };
     try {
       return await node.ask(write, isCollected);
     } catch (error) {
       // The key may have moved meanwhile: it is the node that was asked last that has failed.
-      this.#nodes.of(key).failed(error);
+      this.#nodeOf(key).failed(error);
       throw error;
     }
+  }
+
+  /** The node that has a key, as known now. */
+  #nodeOf(key: string): RedisNode {
+    const client = this.#client;
+    if (!isCluster(client) || !this.#wasReady) return this.#first;
+    const address = addressOf(client, key);
+    const known = this.#byAddress.get(address);
+    if (known !== undefined) return known;
+    const node = this.#nodeAt(client, address);
+    this.#byAddress.set(address, node);
+    return node;
+  }
+
+  #nodeAt(cluster: Cluster, address: string): RedisNode {
+    let last: Redis | undefined;
+    return new RedisNode({
+      ...this.#common,
+      connection: () => {
+        if (last === undefined || last.status === "end") last = connectionTo(cluster, address);
+        return last;
+      },
+      // It is made with the first command for the node.
+      isAwaited: () => true,
+      lookFor: () => {
+        if (cluster.slots.some(([owner]) => owner === address)) {
+          cluster.refreshSlotsCache();
+          return;
+        }
+        // The node has no slots any more.
+        this.#byAddress.get(address)?.close();
+        this.#byAddress.delete(address);
+      },
+    });
+  }
+
+  /** Connects to each node of a Cluster that is known: the first command for a node need not wait for that. */
+  async #connectAll(): Promise<void> {
+    if (!isCluster(this.#client)) return;
+    const waiting = this.#client.nodes("master").filter(({ status }) => status === "wait");
+    await Promise.allSettled(waiting.map((node) => node.connect()));
+  }
+
+  #all(): readonly RedisNode[] {
+    return [this.#first, ...this.#byAddress.values()];
   }
 }
 
@@ -151,4 +207,19 @@ async function runScript(
     if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
     return client.eval(source, keys.length, ...keys, ...args);
   }
+}
+
+function isCluster(client: RedisClient): client is Cluster {
+  return client.isCluster;
+}
+
+/** Host and port of the node that has a key; empty while nobody has its slot. */
+function addressOf(cluster: Cluster, key: string): string {
+  const keyPrefix = cluster.options.keyPrefix ?? cluster.options.redisOptions?.keyPrefix;
+  const slot = new Command("exists", [key], keyPrefix === undefined ? {} : { keyPrefix }).getSlot();
+  return cluster.slots[slot]?.[0] ?? "";
+}
+
+function connectionTo(cluster: Cluster, address: string): Redis | undefined {
+  return cluster.nodes("all").find(({ options }) => `${options.host}:${options.port}` === address);
 }

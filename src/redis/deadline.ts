@@ -1,4 +1,5 @@
 import { systemClock } from "../core/clock.js";
+import { RedisDeadlineError } from "./failures.js";
 
 /** A timer that comes so many milliseconds late tells of this process and not of Redis. */
 const LATE_MS = 5;
@@ -16,15 +17,20 @@ const MOST_ROUNDS = 4;
  */
 export class Deadline {
   readonly #milliseconds: number;
-  readonly #onMiss: (wasBusy: boolean) => void;
+  readonly #onMiss: (error: RedisDeadlineError) => void;
   #timer: NodeJS.Timeout | undefined;
   #rounds = 0;
   #isOver = false;
 
-  /** @param onMiss is called once, unless the deadline was ended before; told whether this process was busy meanwhile */
-  constructor(milliseconds: number, onMiss: (wasBusy: boolean) => void) {
+  /** @param onMiss is called once, unless the deadline was ended before */
+  constructor(milliseconds: number, onMiss: (error: RedisDeadlineError) => void) {
     this.#milliseconds = milliseconds;
     this.#onMiss = onMiss;
+  }
+
+  /** Whether it was ended or missed. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   /** Counts from now on; whatever was counted before is forgotten. */
@@ -56,6 +62,11 @@ export class Deadline {
 
   #miss(): void {
     this.#isOver = true;
-    this.#onMiss(this.#rounds > 1);
+    const message = `Redis did not answer within ${this.#milliseconds} ms`;
+    const missed =
+      this.#rounds > 1
+        ? new RedisDeadlineError(`${message}, and this process was busy meanwhile`, "busy")
+        : new RedisDeadlineError(message, "deadline");
+    this.#onMiss(missed);
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { type Clock, systemClock } from "../core/clock.js";
 import type { RedisConnection } from "./connection.js";
-import { defineScript } from "./script.js";
+import { defineScript, WITH_TIME } from "./script.js";
 
 /** Milliseconds between two signs of life. */
 const BEAT_MS = 1000;
@@ -15,9 +15,7 @@ const FIRST_BEATS_MS = [100, 250, 500];
  * ARGV: this process, milliseconds after which one is gone
  * Answers with the number of live processes, and how many of them come before this one in the order of their names.
  */
-const BEAT = defineScript(`
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const BEAT = defineScript(`${WITH_TIME}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])

@@ -41,9 +41,8 @@ export class RedisNode {
   #trialMs = FIRST_TRIAL_MS;
   #isTrying = false;
   #isClosed = false;
-  /** Deadlines of what is held back until the end of this turn, to be written at once. */
-  #held: Deadline[] | undefined;
-  #release: (() => void) | undefined;
+  /** What is held back until the end of this turn, to be written in one piece: the socket, and the deadlines. */
+  #held: { readonly stream: Socket | undefined; readonly deadlines: Deadline[] } | undefined;
   /** Bytes that had been heard on a connection when something was heard last, and when that was. */
   #heard: { readonly stream: Socket | undefined; readonly bytes: number; readonly atMs: number } | undefined;
   /** What is written as soon as a connection is ready. */
@@ -67,18 +66,14 @@ export class RedisNode {
    */
   ask<Answer>(command: () => Promise<Answer>, isCollected: boolean): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      let isLate = false;
-      const deadline = new Deadline(this.#parts.deadlineMs, (wasBusy) => {
-        isLate = true;
-        reject(this.#explain(this.#missed(wasBusy)));
-      });
       const failed = (error: unknown) => {
         deadline.end();
         reject(this.#explain(error));
       };
+      const deadline = new Deadline(this.#parts.deadlineMs, failed);
       const write = () => {
         // It was told as failed: it must not be carried out now.
-        if (isLate) return;
+        if (deadline.isOver) return;
         try {
           this.#hold(deadline, isCollected);
           command().then((answer) => {
@@ -131,36 +126,26 @@ export class RedisNode {
     });
   }
 
-  #missed(wasBusy: boolean): RedisDeadlineError {
-    const message = `Redis did not answer within ${this.#parts.deadlineMs} ms`;
-    return wasBusy
-      ? new RedisDeadlineError(`${message}, and this process was busy meanwhile`, "busy")
-      : new RedisDeadlineError(message, "deadline");
-  }
-
-  /** Collects what one turn of the event loop writes, so that it goes out in one piece. */
+  /** Collects what one turn of the event loop writes, so that it goes out in one piece (docs/performance.md). */
   #hold(deadline: Deadline, isCollected: boolean): void {
     if (this.#held !== undefined) {
-      this.#held.push(deadline);
-      return;
-    }
-    if (isCollected) {
+      this.#held.deadlines.push(deadline);
+    } else if (isCollected) {
       deadline.start();
-      return;
+    } else {
+      const stream = streamOf(this.#parts.connection());
+      this.#held = { stream, deadlines: [deadline] };
+      stream?.cork();
+      setImmediate(() => this.#flush());
     }
-    this.#held = [deadline];
-    const stream = streamOf(this.#parts.connection());
-    stream?.cork();
-    this.#release = () => stream?.uncork();
-    setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    this.#release?.();
-    for (const deadline of held) deadline.start();
+    held.stream?.uncork();
+    for (const deadline of held.deadlines) deadline.start();
   }
 
   /** Says in a line what a lost connection means; ioredis speaks of its retries. */

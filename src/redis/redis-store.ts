@@ -114,8 +114,7 @@ export class RedisStore implements RateLimitStore, SessionStore, TokenStore {
 
   /** Gives back what was leased and ends the connections made here; whoever of its users calls first closes it for all. */
   close(): Promise<void> {
-    this.#parts.closing ??= closeParts(this.#parts);
-    return this.#parts.closing;
+    return this.#parts.close();
   }
 }
 
@@ -139,33 +138,27 @@ export class RedisSessionStore extends RedisStore {
 }
 
 /** What a store is made of; shared by those that were made of one another. */
-interface StoreParts {
-  readonly connection: RedisConnection;
-  readonly fleet: Fleet;
-  readonly limits: RedisRateLimits;
-  readonly sessions: RedisSessions;
-  readonly revocations: RedisRevocations;
-  readonly replay: RedisReplay;
-  closing: Promise<void> | undefined;
-}
+type StoreParts = ReturnType<typeof createParts>;
 
-function createParts(options: RedisStoreOptions): StoreParts {
+function createParts(options: RedisStoreOptions) {
   const settings = readRedisOptions(options);
   const connection = new RedisConnection(settings);
   const fleet = new Fleet(connection, settings.processes);
+  const limits = new RedisRateLimits(connection, { fleet, lease: settings.lease, clock: systemClock });
+  const revocations = new RedisRevocations(connection);
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    revocations.close();
+    await Promise.allSettled([limits.close(), fleet.close()]);
+    await connection.close();
+  };
   return {
     connection,
     fleet,
-    limits: new RedisRateLimits(connection, { fleet, lease: settings.lease, clock: systemClock }),
+    limits,
+    revocations,
     sessions: new RedisSessions(connection),
-    revocations: new RedisRevocations(connection),
     replay: new RedisReplay(connection),
-    closing: undefined,
+    close: () => (closing ??= close()),
   };
-}
-
-async function closeParts({ connection, fleet, limits, revocations }: StoreParts): Promise<void> {
-  revocations.close();
-  await Promise.allSettled([limits.close(), fleet.close()]);
-  await connection.close();
 }

@@ -1,4 +1,4 @@
-import { defineScript } from "./script.js";
+import { defineScript, WITH_TIME } from "./script.js";
 
 /** Changes that are kept for those who ask what is new; who is further behind loads the whole list. */
 const LOG_LENGTH = 10_000;
@@ -30,9 +30,7 @@ const DAY_MS = 86_400_000;
  * follow the log; those that do not know wait. Where no process knows anything the list is whole as it is, a
  * second later.
  */
-const PRELUDE = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const PRELUDE = `${WITH_TIME}
 local grace = ${GRACE_MS}
 
 local function number(text)

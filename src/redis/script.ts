@@ -6,6 +6,12 @@ export interface Script {
   readonly sha1: string;
 }
 
+/** Begins a script that needs the server's time: `now`, in milliseconds, of `time`, in seconds and microseconds. */
+export const WITH_TIME = `
+local time = redis.call("TIME")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+`;
+
 /** A script, ready to be called by its hash. */
 export function defineScript(source: string): Script {
   return Object.freeze({ source, sha1: createHash("sha1").update(source).digest("hex") });

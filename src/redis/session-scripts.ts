@@ -1,4 +1,4 @@
-import { defineScript } from "./script.js";
+import { defineScript, WITH_TIME } from "./script.js";
 
 /*
  * A session is a hash under a key of its own:
@@ -14,10 +14,7 @@ import { defineScript } from "./script.js";
  */
 
 /** Opens a script of a session: its fields in force, none when it may be forgotten by now. */
-const READ = `
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local stored = redis.call("HMGET", KEYS[1], "v", "f", "n", "x", "s")
+const READ = `${WITH_TIME}local stored = redis.call("HMGET", KEYS[1], "v", "f", "n", "x", "s")
 local exists = stored[1] and tonumber(stored[2]) > now
 `;
 
@@ -88,10 +85,7 @@ return { stored[1] or "", stored[2] or "" }
 `);
 
 /** Drops what is past from an index. */
-const PRUNE = `
-local time = redis.call("TIME")
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", "(" .. string.format("%.0f", now))
+const PRUNE = `${WITH_TIME}redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", "(" .. string.format("%.0f", now))
 `;
 
 /**

@@ -70,8 +70,9 @@ export class RedisSessions implements SessionStore {
     if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone")
       throw unexpectedReply("answer of a script of sessions");
     if (outcome === "saved" && successor !== "" && userId !== "") {
+      // Tidies up, which nobody waits for and nothing depends on.
       const args = [timesOf(record)[2], id];
-      this.#afterwards(this.#connection.run(SHORTEN_IN_INDEX, [this.#indexOf(userId)], args));
+      this.#connection.run(SHORTEN_IN_INDEX, [this.#indexOf(userId)], args).catch(() => {});
     }
     return outcome;
   }
@@ -130,11 +131,6 @@ export class RedisSessions implements SessionStore {
     if (userId === "") return;
     const index = this.#indexOf(userId);
     await this.#connection.send(index, (client) => client.zrem(index, id)).catch(() => {});
-  }
-
-  /** Tidies up, which nobody waits for and nothing depends on. */
-  #afterwards(work: Promise<unknown>): void {
-    work.catch(() => {});
   }
 
   /** @returns until when the session now is in the index */

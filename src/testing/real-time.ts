@@ -23,3 +23,8 @@ export async function becomesTrue(
   }
   return true;
 }
+
+/** Seconds since 1970. */
+export function inAnHour(): number {
+  return Math.floor(Date.now() / 1000) + 3600;
+}

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { strictFunction } from "../core/strict-calls.js";
 import type { ReplayStore } from "../jwt/replay.js";
 import { AWKWARD_TEXTS, type ContractCase, type ContractOptions, tryOne, tryTwo } from "./contract.js";
-import { waitExactly } from "./real-time.js";
+import { inAnHour, waitExactly } from "./real-time.js";
 
 /**
  * What every `ReplayStore` must do, as cases for any test runner.
@@ -58,9 +58,4 @@ async function firstUses(stores: readonly ReplayStore[]): Promise<number> {
   const id = randomUUID();
   const claims = Array.from({ length: 50 }, (_, index) => stores[index % stores.length]?.claim(id, inAnHour()));
   return (await Promise.all(claims)).filter((isFirst) => isFirst).length;
-}
-
-/** Seconds since 1970. */
-function inAnHour(): number {
-  return Math.floor(Date.now() / 1000) + 3600;
 }

@@ -10,7 +10,7 @@ import {
   tryOne,
   tryTwo,
 } from "./contract.js";
-import { becomesTrue, waitExactly } from "./real-time.js";
+import { becomesTrue, inAnHour, waitExactly } from "./real-time.js";
 
 /** How soon a revocation must hold on every machine, in milliseconds. */
 const SPREAD_MS = 1000;
@@ -37,7 +37,7 @@ export const revocationListContract = strictFunction(
 function tokenCases(options: ContractOptions<RevocationList>): readonly ContractCase[] {
   return [
     opened(options, "refuses a revoked token at once, and no other", async (list) => {
-      const jti = newId();
+      const jti = randomUUID();
       assert.equal(list.isRevoked({ jti }), false);
       await list.revoke(jti, inAnHour());
       assert.equal(list.isRevoked({ jti }), true);
@@ -45,12 +45,12 @@ function tokenCases(options: ContractOptions<RevocationList>): readonly Contract
       assert.equal(list.isRevoked({}), false);
     }),
     opened(options, "refuses a token that never ends", async (list) => {
-      const jti = newId();
+      const jti = randomUUID();
       await list.revoke(jti, undefined);
       assert.equal(list.isRevoked({ jti }), true);
     }),
     opened(options, "tells tokens apart, whatever their characters", async (list) => {
-      const suffix = newId();
+      const suffix = randomUUID();
       for (const text of AWKWARD_TEXTS) {
         assert.equal(list.isRevoked({ jti: text + suffix }), false, text);
         await list.revoke(text + suffix, inAnHour());
@@ -58,7 +58,7 @@ function tokenCases(options: ContractOptions<RevocationList>): readonly Contract
       }
     }),
     opened(options, "holds a revocation until the token has expired", async (list) => {
-      const jti = newId();
+      const jti = randomUUID();
       const expiresAt = Date.now() / 1000 + 1.2;
       await list.revoke(jti, expiresAt);
       while (Date.now() / 1000 < expiresAt - 0.05) {
@@ -67,11 +67,11 @@ function tokenCases(options: ContractOptions<RevocationList>): readonly Contract
       }
     }),
     opened(options, "holds the longer of two revocations", async (list) => {
-      const jti = newId();
+      const jti = randomUUID();
       await list.revoke(jti, inAnHour());
       await list.revoke(jti, Date.now() / 1000 + 0.3);
       await waitExactly(500);
-      await list.revoke(newId(), inAnHour());
+      await list.revoke(randomUUID(), inAnHour());
       assert.equal(list.isRevoked({ jti }), true);
     }),
   ];
@@ -80,7 +80,7 @@ function tokenCases(options: ContractOptions<RevocationList>): readonly Contract
 function subjectCases(options: ContractOptions<RevocationList>): readonly ContractCase[] {
   return [
     opened(options, "refuses what a subject was issued until now, and nothing later", async (list) => {
-      const sub = newId();
+      const sub = randomUUID();
       const now = Date.now();
       const seconds = Math.floor(now / 1000);
       assert.equal(list.isRevoked({ sub, iat: seconds - 10 }), false);
@@ -95,13 +95,13 @@ function subjectCases(options: ContractOptions<RevocationList>): readonly Contra
       assert.equal(list.isRevoked({ iat: seconds - 10 }), false);
     }),
     opened(options, "remembers the latest of several moments", async (list) => {
-      const sub = newId();
+      const sub = randomUUID();
       const now = Date.now();
       for (const moment of [now - 2000, now, now - 1000]) await list.revokeAll(sub, moment, HOUR);
       assert.equal(list.revokedUntilMs(sub), now);
     }),
     opened(options, "tells subjects apart, whatever their characters", async (list) => {
-      const suffix = newId();
+      const suffix = randomUUID();
       const now = Date.now();
       for (const text of AWKWARD_TEXTS) {
         assert.equal(list.isRevoked({ sub: text + suffix }), false, text);
@@ -115,7 +115,7 @@ function subjectCases(options: ContractOptions<RevocationList>): readonly Contra
 function sharingCases(options: ContractOptions<RevocationList>): readonly ContractCase[] {
   const both: ContractTrial<RevocationList> = async (list, other) => {
     await Promise.all([list, other].map(open));
-    const [jti, sub, now] = [newId(), newId(), Date.now()];
+    const [jti, sub, now] = [randomUUID(), randomUUID(), Date.now()];
     await list.revoke(jti, inAnHour());
     await list.revokeAll(sub, now, HOUR);
     assert.ok(await becomesTrue(() => other.isRevoked({ jti }), SPREAD_MS), "a token, within a second");
@@ -123,7 +123,7 @@ function sharingCases(options: ContractOptions<RevocationList>): readonly Contra
   };
   const later: ContractTrial<RevocationList> = async (list, other) => {
     await open(list);
-    const [jti, sub, now] = [newId(), newId(), Date.now()];
+    const [jti, sub, now] = [randomUUID(), randomUUID(), Date.now()];
     await list.revoke(jti, inAnHour());
     await list.revokeAll(sub, now, HOUR);
     await open(other);
@@ -151,13 +151,4 @@ function opened(
 async function open(list: RevocationList): Promise<void> {
   await list.open?.(() => {});
   assert.ok(await becomesTrue(() => list.isCurrent !== false), "the list becomes current");
-}
-
-/** Seconds since 1970. */
-function inAnHour(): number {
-  return Math.floor(Date.now() / 1000) + HOUR;
-}
-
-function newId(): string {
-  return randomUUID();
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "../../core/clock.js";
 import type { RateLimitDecision } from "../../limits/store.js";
-import type { RedisConnection } from "../connection.js";
+import type { RedisArgument, RedisConnection } from "../connection.js";
 import { unexpectedReply } from "../script.js";
 import type { Cost, Reply } from "./arithmetic.js";
 import type { RedisLimit } from "./redis-limit.js";
@@ -15,9 +15,6 @@ export type LimitConnection = Pick<RedisConnection, "runCollected" | "prefix" | 
  */
 const MOST_OPERATIONS = 16;
 
-/** What stands in the arguments of a script of limits. */
-export type Argument = string | number;
-
 interface Waiting {
   resolve(decision: RateLimitDecision): void;
   reject(error: unknown): void;
@@ -26,7 +23,7 @@ interface Waiting {
 /** One thing that a script does with a key. */
 export interface Operation {
   readonly name: "take" | "peek" | "give" | "charge" | "lease" | "report" | "reset";
-  readonly args: readonly Argument[];
+  readonly args: readonly RedisArgument[];
   /** What its reply is read by; `undefined`: it answers nothing. */
   readonly cost: Cost | undefined;
   /**
@@ -218,10 +215,10 @@ function groupsOf(calls: readonly Call[], isCluster: boolean): readonly (readonl
  * The arguments of a script, as its frame says. What is wanted of several keys in a row is written once, behind their
  * number: with 1,000 keys that saves a third of what a token bucket costs Redis (docs/performance.md).
  */
-function writeCalls(calls: readonly Call[]): Argument[] {
+function writeCalls(calls: readonly Call[]): RedisArgument[] {
   const numbers = new Map<RedisLimit, number>();
   for (const { limit } of calls) if (!numbers.has(limit)) numbers.set(limit, numbers.size + 1);
-  const args: Argument[] = [numbers.size];
+  const args: RedisArgument[] = [numbers.size];
   for (const { arithmetic } of numbers.keys()) args.push(...arithmetic.policy);
   let last = { begin: 0, end: 0, keys: 0 };
   for (const { limit, operations } of calls) {
@@ -243,7 +240,11 @@ function writeCalls(calls: readonly Call[]): Argument[] {
 }
 
 /** Whether what was written last, behind its number of keys, is what stands before it. */
-function isRepeated(args: readonly Argument[], { begin, end }: { begin: number; end: number }, from: number): boolean {
+function isRepeated(
+  args: readonly RedisArgument[],
+  { begin, end }: { begin: number; end: number },
+  from: number,
+): boolean {
   if (args.length - from !== end - begin) return false;
   for (let index = 1; index < end - begin; index++) if (args[begin + index] !== args[from + index]) return false;
   return true;
