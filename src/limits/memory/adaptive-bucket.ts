@@ -3,11 +3,11 @@ import type { MemoryCounts, RateLimitDecision, RateLimitPolicy } from "../store.
 import { keyHasher } from "./key-hash.js";
 import { KeyTable } from "./key-table.js";
 import { Ticks } from "./ticks.js";
+import { MOST_WINDOW_UNITS } from "./token-bucket.js";
 
-const MOST_WINDOW_UNITS = 2 ** 50;
 const MOST_UNITS = 2 ** 52;
 /** While the limit is reduced, requests that a known key may spend at once, at least. */
-const LEAST_BURST = 4;
+export const LEAST_BURST = 4;
 const TO_UNIT = 2 ** -32;
 /** To mix a time into a fingerprint: the largest prime and the golden ratio of 32 bits. */
 const LARGE_PRIME = 4_294_967_291;

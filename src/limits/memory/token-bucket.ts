@@ -5,7 +5,7 @@ import { KeyTable } from "./key-table.js";
 import { Ticks } from "./ticks.js";
 
 /** A window in units must stay so small that sums of times are exact in a double. */
-const MOST_WINDOW_UNITS = 2 ** 50;
+export const MOST_WINDOW_UNITS = 2 ** 50;
 /** Times are moved back to the origin before they get here. */
 const MOST_UNITS = 2 ** 52;
 

@@ -1,3 +1,5 @@
+import { LEAST_BURST } from "../../limits/memory/adaptive-bucket.js";
+import { MOST_WINDOW_UNITS } from "../../limits/memory/token-bucket.js";
 import type { RateLimitDecision, RateLimitPolicy } from "../../limits/store.js";
 import type { Script } from "../script.js";
 import { BUCKET_SCRIPT } from "./bucket-script.js";
@@ -47,11 +49,6 @@ export interface Arithmetic {
 export function arithmeticOf(policy: RateLimitPolicy): Arithmetic {
   return policy.algorithm === "sliding-window" ? new WindowArithmetic(policy) : new BucketArithmetic(policy);
 }
-
-/** A window in units must stay so small that sums are exact in a double. */
-const MOST_WINDOW_UNITS = 2 ** 50;
-/** While an adaptive limit is reduced, requests that a known key may spend at once, at least. */
-const LEAST_BURST = 4;
 
 /** Token buckets, plain and adaptive: the arithmetic of the ones in memory. */
 class BucketArithmetic implements Arithmetic {
