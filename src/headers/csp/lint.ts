@@ -75,7 +75,7 @@ export function lintPolicy(policy: string, further?: (csp: Csp) => CspFinding[])
 
 let library: ReturnType<typeof loadLibrary> | undefined;
 
-/** csp_evaluator is as large as all that serves requests, and nothing that serves them lints. */
+/** Eleven files of 59 kB, which an application that serves requests and does not lint need not load. */
 function loadLibrary() {
   const load = <Module>(path: string): Module =>
     loadPackage(`csp_evaluator/dist/${path}`, "lint needs it to judge scripts", "install it, or do not call lint()");
