@@ -20,6 +20,7 @@ it.each([
   ["a Cluster without nodes", { cluster: [] }, "CELLO_WRONG_TYPE", "cluster"],
   ["a Cluster that is no list", { cluster: "10.0.0.1" }, "CELLO_WRONG_TYPE", "cluster"],
   ["Sentinels without a name", { sentinel: { sentinels: [{ host: "a", port: 1 }] } }, "CELLO_WRONG_TYPE", "sentinel"],
+  ["null for Sentinels", { sentinel: null }, "CELLO_WRONG_TYPE", "sentinel"],
   ["a name without Sentinels", { sentinel: { name: "primary" } }, "CELLO_WRONG_TYPE", "sentinel"],
   ["a prefix with braces", { url, prefix: "{a}" }, "CELLO_INVALID_VALUE", "prefix"],
   ["a prefix with spaces", { url, prefix: "a b" }, "CELLO_INVALID_VALUE", "prefix"],

@@ -120,6 +120,12 @@ describe("a limit", () => {
     }
   });
 
+  it("does not show what was given in the place of its options", () => {
+    const make = () => Reflect.apply(RateLimitConfig.tokenBucket, RateLimitConfig, ["redis://:hide-me@host"]);
+    expect(make).toThrow(/got a string/);
+    expect(make).not.toThrow(/hide-me/);
+  });
+
   it("does not show what was given in the place of a store", () => {
     const store = "redis://:hide-me@host";
     const make = () => Reflect.apply(RateLimitConfig.tokenBucket, RateLimitConfig, [{ requests: 1, window: 1, store }]);
