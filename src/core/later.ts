@@ -12,15 +12,6 @@ export function andThen<Value, Result>(
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Several values, in their order: at once when all of them are there. */
-export function together<Value>(values: readonly MaybePromise<Value>[]): MaybePromise<readonly Value[]> {
-  return areThere(values) ? values : Promise.all(values);
-}
-
-function areThere<Value>(values: readonly MaybePromise<Value>[]): values is readonly Value[] {
-  return !values.some((value) => value instanceof Promise);
-}
-
 /** Whether a value has to be waited for: a promise of whatever make. */
 export function isPromiseLike<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
