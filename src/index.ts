@@ -36,7 +36,7 @@ export { RateLimitConfig } from "./limits/config.js";
 export { MemoryRateLimitStore } from "./limits/memory/store.js";
 export type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./limits/store.js";
 export type { RateLimitState } from "./limits/verdict.js";
-export type { RequestPriority } from "./overload/priority.js";
+export type { RequestPriority } from "./overload/gate.js";
 export type { SecurityOptions } from "./policy/policy.js";
 export type { SecuredRequest } from "./policy/request.js";
 export type { RouteSecurityOptions } from "./policy/route.js";

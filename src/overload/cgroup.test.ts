@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { readCgroupLimits } from "./cgroup.js";
-import { grantedCpus } from "./cpu.js";
+import { grantedCpus } from "./machine.js";
 
 const roots: string[] = [];
 

@@ -1,5 +1,23 @@
 import type { LoadSnapshot } from "./load.js";
 
+/*
+ * The law of adaptive limits. With every signal s measured by its threshold (`shedding` by the places there
+ * are), and p the highest of them, the limit L moves in a step of t seconds as
+ *
+ *     down   L <- L x exp(-gain x (p - 1) x t)       gain 1.6 a second; 0.8 for what tells of waiting
+ *     up     L <- L x exp(rate x headroom x t)       from floor to ceiling in 5 seconds, or 0.8 a second
+ *
+ * and always between floor and ceiling. Both ways are shares of the limit: what a change does to the load is
+ * a share too, wherever between floor and ceiling it is made.
+ *
+ * | state      | when                                       | the limit                                          |
+ * | ---------- | ------------------------------------------ | -------------------------------------------------- |
+ * | calm       | it is at its ceiling, or 0.93 <= p <= 1    | stays: between the two ways lies a gap, so that it settles and does not swing |
+ * | meeting    | p > 1 for less than a second, by waiting   | falls a little: a few requests that met by chance look the same for that second |
+ * | over       | p > 1                                      | falls; stays while the queue shrinks, because latency goes on telling of what is worked off |
+ * | recovering | p < 0.93                                   | rises; with care from 0.8 of where the last overload was met, while requests are refused |
+ */
+
 /** Which signal moved the limit. */
 export type AdaptationReason = "cpu" | "event-loop" | "memory" | "latency" | "shedding" | "recovery";
 
@@ -61,21 +79,21 @@ const DECREASE_PER_S = 1.6;
 const QUEUE_DECREASE_PER_S = 0.8;
 /**
  * Some requests that meet by chance stay in the latency of the last second for that second. What lasts
- * longer is an overload, and so is what is so many times its threshold.
+ * longer is an overload, and so is what is four times its threshold.
  */
 const CHANCE_S = 1;
 const SURELY_OVER = 4;
-/** A signal just over its threshold counts as so much over, or the limit would creep. */
+/** A signal just over its threshold counts as 5 % over, or the limit would creep. */
 const LEAST_OVERSHOOT = 0.05;
 /** The fastest decrease: the limit falls to a 25th in a second. */
 const MOST_DECREASE_PER_S = 3.2;
-/** The whole way from floor to ceiling takes so long when there is no load. */
+/** Seconds that the whole way from floor to ceiling takes when there is no load. */
 const FULL_RECOVERY_S = 5;
 const LEAST_INCREASE_PER_S = 0.8;
 /** A decision says nothing about more time than this before it. */
 const LONGEST_DECREASE_S = 1;
 const LONGEST_INCREASE_S = 10;
-/** A queue that is shorter than on average of so long is being worked off, and one that is longer grows. */
+/** A queue that is shorter than its mean of this many seconds is being worked off, and one that is longer grows. */
 const QUEUE_MEAN_S = 0.3;
 const SHRINKING = 0.95;
 const GROWING = 1.25;
@@ -83,18 +101,15 @@ const GROWING = 1.25;
 const FEW_IN_FLIGHT = 8;
 /** From this share of the limit at which the last overload was met on, the way up is taken with care. */
 const CARE_FROM = 0.8;
-/** The increase is as small as this at first, and as fast as elsewhere after so long without overload. */
+/** The increase is as small as this at first, and as fast as elsewhere after three seconds without overload. */
 const CAREFUL_INCREASE_PER_S = 0.04;
 const CARE_S = 3;
-/** The limits may let through so much more than there are places for; below `SHED_IGNORED` it is chance. */
+/** The limits may let through 1.3 times what there are places for; a share below `SHED_IGNORED` is chance. */
 const SHED_TOLERANCE = 1.3;
 const SHED_IGNORED = 0.02;
 
 /**
- * The next limit: down in proportion to the worst overshoot, up in proportion to the headroom when
- * every signal is well below its threshold, and unmoved between, so that it settles instead of
- * swinging. Both ways are shares of the limit: what a change does to the load is a share too, wherever
- * between floor and ceiling it is made.
+ * The next limit.
  *
  * A signal that is no number counts as absent.
  *

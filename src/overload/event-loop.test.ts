@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import fc from "../../test/fast-check.js";
-import { RequestCosts, TimerDelays, UtilizationMeter } from "./event-loop.js";
+import { RequestCosts, TimerDelays } from "./event-loop.js";
 import { EventLoopTurns } from "./turns.js";
 
 /** Turns whose end the test decides. */
@@ -110,24 +110,6 @@ describe("EventLoopTurns", () => {
     expect(turns.number).toBe(first);
     await new Promise((resolve) => setImmediate(resolve));
     expect(turns.number).toBe(first + 1);
-  });
-});
-
-describe("UtilizationMeter", () => {
-  it("is the busy share of the time since the last sample", () => {
-    let time = { active: 0, idle: 0 };
-    const meter = new UtilizationMeter(() => time);
-    time = { active: 30, idle: 70 };
-    expect(meter.sample()).toBeCloseTo(0.3);
-    expect(meter.sample()).toBeCloseTo(0.3);
-    time = { active: 130, idle: 70 };
-    expect(meter.sample()).toBe(1);
-  });
-});
-
-describe("UtilizationMeter where the runtime tells nothing", () => {
-  it("says that it cannot be read, and not that the loop is idle", () => {
-    expect(new UtilizationMeter(() => ({ active: Number.NaN, idle: Number.NaN })).sample()).toBeNaN();
   });
 });
 

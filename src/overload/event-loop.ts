@@ -6,28 +6,6 @@ export interface LoopTime {
   readonly idle: number;
 }
 
-/** Turns the loop's times into a share: 0 is asleep, 1 is never asleep. */
-export class UtilizationMeter {
-  #last: LoopTime;
-  #share = 0;
-
-  constructor(readonly read: () => LoopTime = loopTime) {
-    this.#last = read();
-  }
-
-  /** The share since the last call; the last answer again when no time has passed, NaN when it cannot be read. */
-  sample(): number {
-    const now = this.read();
-    const active = now.active - this.#last.active;
-    const passed = active + now.idle - this.#last.idle;
-    this.#last = now;
-    if (Number.isNaN(passed)) return Number.NaN;
-    // Before the loop runs for the first time both are 0.
-    if (passed > 0) this.#share = Math.min(1, Math.max(0, active / passed));
-    return this.#share;
-  }
-}
-
 /** Weight of the newest sample in the mean cost. */
 const NEWEST_COST_WEIGHT = 0.3;
 
@@ -40,7 +18,7 @@ export class RequestCosts {
   #lastRefusedMs = 0;
   #costMs = 0;
 
-  constructor(readonly read: () => LoopTime = loopTime) {
+  constructor(readonly read: () => LoopTime) {
     this.#lastActiveMs = read().active;
   }
 

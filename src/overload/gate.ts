@@ -1,10 +1,32 @@
 import type { Clock } from "../core/clock.js";
-import { type ClientPlaces, PlacesByClient } from "./client-places.js";
 import { ConcurrencyLimit } from "./concurrency-limit.js";
 import type { LoadMonitor } from "./load.js";
-import { Place } from "./place.js";
-import { placesFor, type RequestPriority } from "./priority.js";
+import { Place, Places, PlacesByClient } from "./places.js";
+import { Slices } from "./slices.js";
 import type { EventLoopTurns } from "./turns.js";
+
+/** How much a request matters when not all can be served: `background` is shed first, `critical` last. */
+export type RequestPriority = "critical" | "normal" | "background";
+
+/** Whether a value is a priority; what the application's function answers may be anything. */
+export function isPriority(value: unknown): value is RequestPriority {
+  return value === "critical" || value === "normal" || value === "background";
+}
+
+/** Background requests may fill half of the places, so that they never stand in the way of others. */
+const BACKGROUND_SHARE = 0.5;
+/** Critical requests may go this far above the limit: a bound all the same, or they would drown the server. */
+const CRITICAL_SHARE = 1.5;
+
+/** How many requests may be in progress, at most, for one of this priority to be let in. */
+function placesFor(priority: RequestPriority, limit: number): number {
+  if (priority === "normal") return Math.max(1, Math.round(limit));
+  if (priority === "background") return Math.max(1, Math.floor(limit * BACKGROUND_SHARE));
+  return Math.max(2, Math.ceil(limit * CRITICAL_SHARE));
+}
+
+/** Why a request is not let in: all places are taken, or its client holds its share of them. */
+export type Lack = "places" | "client";
 
 /** A gate as it stands. */
 export interface GateState {
@@ -21,7 +43,7 @@ export interface GateParts {
   readonly load: LoadMonitor;
   /** Milliseconds of work for the event loop that `"auto"` lets stand in front of it. */
   readonly longestBacklogMs: number;
-  /** The share of the places that one client may hold, up to 1; see {@link ConcurrencyGate.hasPlaceFor} for the default. */
+  /** The share of the places that one client may hold, up to 1; see {@link ConcurrencyGate.lacks} for the default. */
   readonly clientShare?: number | undefined;
 }
 
@@ -39,12 +61,12 @@ const STEP_EVERY_MS = 100;
 /** Fewer answers say little about a mean: a step waits for them, but no longer than this. */
 const ENOUGH_ANSWERS = 10;
 const LONGEST_STEP_MS = 1000;
-/** Shares are of ten slices of a tenth of a second. */
-const SLICES = 10;
-const SLICE_MS = 100;
+/** What is counted of the last second. */
+const PASSED = 0;
+const SHED = 1;
 
 /**
- * Lets so many requests in at a time, and no more: what is over the limit is refused before any work.
+ * Lets a number of requests in at a time, and no more: what is over the limit is refused before any work.
  *
  * A request has its place from here to the head of its answer. A handler that computes without waiting
  * is never in progress twice; yet the requests that were read in one turn of the event loop wait for
@@ -64,18 +86,14 @@ export class ConcurrencyGate {
   /** `undefined` where one client may hold all places. */
   readonly #clients: PlacesByClient | undefined;
   readonly #search: ConcurrencyLimit;
-  #inProgress = 0;
-  #turn = -1;
-  #leftInTurn = 0;
+  readonly #all = new Places();
   #steppedAtMs: number;
   #stepMs = STEP_EVERY_MS;
   #latencySumMs = 0;
   #answered = 0;
   #isBinding = false;
   #peak = 0;
-  readonly #passed = new Uint32Array(SLICES);
-  readonly #shed = new Uint32Array(SLICES);
-  #slice: number;
+  readonly #lastSecond: Slices;
 
   /** @param maxConcurrency a number, or `"auto"`: found from latencies */
   constructor(maxConcurrency: number | "auto", parts: GateParts) {
@@ -89,7 +107,7 @@ export class ConcurrencyGate {
     this.#clients = this.#clientShare < 1 ? new PlacesByClient() : undefined;
     this.#search = new ConcurrencyLimit(nowMs);
     this.#steppedAtMs = nowMs;
-    this.#slice = Math.floor(nowMs / SLICE_MS);
+    this.#lastSecond = new Slices(nowMs, { slices: 10, sliceMs: 100, columns: 2 });
   }
 
   /** Requests in progress that are let in at present. */
@@ -100,38 +118,48 @@ export class ConcurrencyGate {
   /** The gate now. */
   get state(): GateState {
     const limit = Math.max(1, Math.round(this.limit));
-    return { limit, inProgress: this.#inProgress, shedShare: this.shedShare(this.#clock.monotonicMs()) };
-  }
-
-  /** Whether there is a place for the request of this priority that has just come. Takes none. */
-  hasPlace(priority: RequestPriority): boolean {
-    const nowMs = this.#turns.latestMs;
-    if (this.#fixedLimit === undefined && nowMs - this.#steppedAtMs >= this.#stepMs) this.#step(nowMs);
-    return this.#taken() < placesFor(priority, this.#fixedLimit ?? this.#limitAt(nowMs));
+    return { limit, inProgress: this.#all.held, shedShare: this.shedShare(this.#clock.monotonicMs()) };
   }
 
   /**
-   * Whether a client may take one more place: it holds less than its share. By default that is a quarter
-   * of the places and at least one; all of them where `maxConcurrency` is a number below eight.
+   * What the request that has just come lacks to be let in. Takes no place.
+   *
+   * A client may hold its share: by default a quarter of the places and at least one, and all of them where
+   * `maxConcurrency` is a number below eight.
    *
    * @param isUpload whether the body is still on its way. Such requests hold no place while they wait, and
    *   all of them may come at once: one client has no more of them than there are places.
    */
-  hasPlaceFor(client: string, priority: RequestPriority, isUpload: boolean): boolean {
+  lacks(client: string, priority: RequestPriority, isUpload: boolean): Lack | undefined {
+    const nowMs = this.#turns.latestMs;
+    const turn = this.#turns.number;
+    if (this.#fixedLimit === undefined && nowMs - this.#steppedAtMs >= this.#stepMs) this.#step(nowMs);
+    const limit = this.#fixedLimit ?? this.#limitAt(nowMs);
+    if (this.#all.taken(turn) >= placesFor(priority, limit)) return "places";
     const places = this.#clients?.known(client);
-    if (places === undefined) return true;
-    const limit = this.#fixedLimit ?? this.#limitAt(this.#turns.latestMs);
-    if (isUpload && places.lent >= placesFor(priority, limit)) return false;
+    if (places === undefined) return undefined;
+    if (isUpload && places.lent >= placesFor(priority, limit)) return "client";
     // Rounded down: a quarter is the most.
     const share = Math.max(1, Math.floor(limit * this.#clientShare));
-    return places.taken(this.#turns.number) < placesFor(priority, share);
+    return places.taken(turn) < placesFor(priority, share) ? undefined : "client";
+  }
+
+  /**
+   * The request that was asked for last was refused.
+   *
+   * To the search a client that holds its share is the same as no place at all, or a server with one client
+   * would never get beyond the first limit. To the load it is not: no client can have the limits of others
+   * lowered.
+   */
+  noteRefused(lack: Lack): void {
+    this.#isBinding = true;
+    if (lack === "client") this.#peak = Math.max(this.#peak, this.limit);
+    else this.#lastSecond.add(SHED, 1, this.#turns.latestMs);
   }
 
   /** Takes a place for a client, for its request that was asked for last. */
   enter(client: string): Place {
-    this.#advance(this.#turns.latestMs);
-    const slice = this.#slice % SLICES;
-    this.#passed[slice] = (this.#passed[slice] ?? 0) + 1;
+    this.#lastSecond.add(PASSED, 1, this.#turns.latestMs);
     const turn = this.#turns.number;
     const places = this.#clients?.of(client, turn);
     this.takeBack(places);
@@ -143,29 +171,12 @@ export class ConcurrencyGate {
    *
    * @returns the turn of the event loop
    */
-  takeBack(client: ClientPlaces | undefined): number {
-    client?.take();
-    this.#inProgress++;
-    this.#peak = Math.max(this.#peak, this.#taken());
-    return this.#turns.number;
-  }
-
-  /** The request that was asked for last found no place. */
-  noteShed(): void {
-    this.#isBinding = true;
-    this.#advance(this.#turns.latestMs);
-    const slice = this.#slice % SLICES;
-    this.#shed[slice] = (this.#shed[slice] ?? 0) + 1;
-  }
-
-  /**
-   * The request that was asked for last was refused, because its client holds its share. To the search
-   * that is the same as no place at all, or a server with one client would never get beyond the first
-   * limit. To the load it is not: no client can have the limits of others lowered.
-   */
-  noteShareTaken(): void {
-    this.#isBinding = true;
-    this.#peak = Math.max(this.#peak, this.limit);
+  takeBack(client: Places | undefined): number {
+    const turn = this.#turns.number;
+    if (client !== undefined) client.held++;
+    this.#all.held++;
+    this.#peak = Math.max(this.#peak, this.#all.taken(turn));
+    return turn;
   }
 
   /**
@@ -174,31 +185,21 @@ export class ConcurrencyGate {
    * @param turn the turn of the event loop in which it was taken
    * @param latencyMs from arrival to answer; NaN when the request was not answered, or refused further on
    */
-  leave(turn: number, latencyMs: number, client: ClientPlaces | undefined): void {
-    this.#inProgress--;
-    client?.giveBack();
+  leave(turn: number, latencyMs: number, client: Places | undefined): void {
+    this.#all.held--;
+    if (client !== undefined) client.held--;
     if (Number.isNaN(latencyMs)) return;
     this.#latencySumMs += latencyMs;
     this.#answered++;
     if (turn !== this.#turns.number) return;
-    if (this.#turn !== turn) {
-      this.#turn = turn;
-      this.#leftInTurn = 0;
-    }
-    this.#leftInTurn++;
+    this.#all.noteLeftInTurn(turn);
     client?.noteLeftInTurn(turn);
   }
 
   /** Share of the last second's requests that found no place, 0 to 1; 0 when none came. */
   shedShare(nowMs: number): number {
-    this.#advance(nowMs);
-    let passed = 0;
-    let shed = 0;
-    for (let slice = 0; slice < SLICES; slice++) {
-      passed += this.#passed[slice] ?? 0;
-      shed += this.#shed[slice] ?? 0;
-    }
-    return shed === 0 ? 0 : shed / (shed + passed);
+    const shed = this.#lastSecond.total(SHED, nowMs);
+    return shed === 0 ? 0 : shed / (shed + this.#lastSecond.total(PASSED, nowMs));
   }
 
   #limitAt(nowMs: number): number {
@@ -209,35 +210,13 @@ export class ConcurrencyGate {
   #step(nowMs: number): void {
     if (this.#answered < ENOUGH_ANSWERS && nowMs - this.#steppedAtMs < LONGEST_STEP_MS) return;
     const latencyMs = this.#answered === 0 ? Number.NaN : this.#latencySumMs / this.#answered;
-    const { refusingMs } = this.#turns;
-    this.#search.step({
-      nowMs,
-      latencyMs,
-      answered: this.#answered,
-      peak: this.#peak,
-      isBinding: this.#isBinding,
-      refusingMs,
-    });
+    const seen = { answered: this.#answered, peak: this.#peak, isBinding: this.#isBinding };
+    this.#search.step({ nowMs, latencyMs, ...seen, refusingMs: this.#turns.refusingMs });
     this.#steppedAtMs = nowMs;
     this.#stepMs = Math.min(LONGEST_STEP_MS, Math.max(STEP_EVERY_MS, latencyMs || 0));
     this.#latencySumMs = 0;
     this.#answered = 0;
     this.#isBinding = false;
-    this.#peak = this.#inProgress;
-  }
-
-  /** Places that are taken, those included that were left in this turn. */
-  #taken(): number {
-    return this.#inProgress + (this.#turn === this.#turns.number ? this.#leftInTurn : 0);
-  }
-
-  #advance(nowMs: number): void {
-    const slice = Math.floor(nowMs / SLICE_MS);
-    const passed = Math.min(SLICES, slice - this.#slice);
-    for (let step = 1; step <= passed; step++) {
-      this.#passed[(this.#slice + step) % SLICES] = 0;
-      this.#shed[(this.#slice + step) % SLICES] = 0;
-    }
-    if (passed > 0) this.#slice = slice;
+    this.#peak = this.#all.held;
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.js";
 import type { LoadMonitor } from "./load.js";
-import type { Place } from "./place.js";
+import type { Place } from "./places.js";
 
 /** What tells a request that its client has gone. */
 export interface ClientWatch {

@@ -1,20 +1,28 @@
 import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
-import { CpuMeter } from "./cpu.js";
 import { LatencyHistogram } from "./latency.js";
 import { LoadMonitor } from "./load.js";
-import { memoryLimits, memoryShare, processMemory } from "./memory.js";
+import { memoryLimits, memoryShare, processMemory, ShareMeter } from "./machine.js";
 import { EventLoopTurns } from "./turns.js";
 
-describe("CpuMeter", () => {
-  it("gives CPU time as a share of what is granted", () => {
-    let cpuMs = 100;
-    const meter = new CpuMeter(0.5, 0, () => cpuMs);
-    cpuMs += 25;
-    expect(meter.sample(100)).toBeCloseTo(0.5);
-    expect(meter.sample(100)).toBeCloseTo(0.5);
-    cpuMs += 0;
-    expect(meter.sample(200)).toBe(0);
+describe("ShareMeter", () => {
+  it("gives what was used as a share of what is granted", () => {
+    const meter = new ShareMeter(100, 0);
+    expect(meter.sample(125, 50)).toBeCloseTo(0.5);
+    expect(meter.sample(125, 50)).toBeCloseTo(0.5);
+    expect(meter.sample(125, 100)).toBe(0);
+  });
+
+  it("says the same again when no time has passed, and never less than nothing", () => {
+    const meter = new ShareMeter(0, 0);
+    expect(meter.sample(0, 0)).toBe(0);
+    expect(meter.sample(30, 40)).toBe(0.75);
+    expect(meter.sample(30, 40)).toBe(0.75);
+    expect(meter.sample(20, 60)).toBe(0);
+  });
+
+  it("gives NaN where the runtime tells nothing", () => {
+    expect(new ShareMeter(Number.NaN, Number.NaN).sample(Number.NaN, Number.NaN)).toBeNaN();
   });
 });
 
@@ -80,15 +88,16 @@ describe("LoadMonitor", () => {
     let reads = 0;
     const monitor = new LoadMonitor({
       clock: { wallMs: () => 0, monotonicMs: () => nowMs },
-      cgroup: { cpuQuota: 1, cpusetSize: undefined, memoryLimit: undefined },
-      readCpuMs: () => cpuMs,
-      readMemory: () => {
-        reads++;
-        return { residentBytes: 50, heapBytes: 10 };
+      readings: {
+        grantedCpus: 1,
+        cpuMs: () => cpuMs,
+        memoryShare: () => {
+          reads++;
+          return 0.5;
+        },
+        loopTime: () => ({ active: activeMs, idle: nowMs - activeMs }),
+        delays: { start: () => started++, stop: () => started--, take: () => 4 },
       },
-      memoryLimits: { residentBytes: 100, heapBytes: 100 },
-      readLoopTime: () => ({ active: activeMs, idle: nowMs - activeMs }),
-      delays: { start: () => started++, stop: () => started--, take: () => 4 },
       turns: new EventLoopTurns(
         () => 0,
         (callback) => callback(),

@@ -1,9 +1,7 @@
 import { type Clock, systemClock } from "../core/clock.js";
-import { type CgroupLimits, readCgroupLimits } from "./cgroup.js";
-import { CpuMeter, type CpuTimeReader, grantedCpus } from "./cpu.js";
-import { type DelayReader, type LoopTime, RequestCosts, TimerDelays, UtilizationMeter } from "./event-loop.js";
+import { RequestCosts } from "./event-loop.js";
 import { LatencyHistogram } from "./latency.js";
-import { type MemoryLimits, type MemoryUse, memoryLimits, memoryShare, processMemory } from "./memory.js";
+import { processReadings, type Readings, ShareMeter } from "./machine.js";
 import { EventLoopTurns } from "./turns.js";
 
 /** How loaded this process is. A signal that cannot be read is NaN. */
@@ -30,15 +28,10 @@ export interface LoadSnapshot {
   readonly backlogMs: number;
 }
 
-/** Where the figures come from; tests give their own. */
-export interface LoadMonitorOptions {
+/** Where the figures come from: this process by default. */
+interface LoadMonitorOptions {
   readonly clock?: Clock | undefined;
-  readonly cgroup?: CgroupLimits | undefined;
-  readonly readCpuMs?: CpuTimeReader | undefined;
-  readonly readMemory?: (() => MemoryUse) | undefined;
-  readonly memoryLimits?: MemoryLimits | undefined;
-  readonly readLoopTime?: (() => LoopTime) | undefined;
-  readonly delays?: DelayReader | undefined;
+  readonly readings?: Readings | undefined;
   readonly turns?: EventLoopTurns | undefined;
 }
 
@@ -55,11 +48,9 @@ const NEWEST_WEIGHT = 0.4;
 export class LoadMonitor {
   readonly turns: EventLoopTurns;
   readonly #clock: Clock;
-  readonly #cpu: CpuMeter;
-  readonly #utilization: UtilizationMeter;
-  readonly #delays: DelayReader;
-  readonly #readMemory: () => MemoryUse;
-  readonly #memoryLimits: MemoryLimits;
+  readonly #readings: Readings;
+  readonly #cpu: ShareMeter;
+  readonly #utilization: ShareMeter;
   readonly #latencies: LatencyHistogram;
   readonly #costs: RequestCosts;
   #inFlight = 0;
@@ -72,18 +63,17 @@ export class LoadMonitor {
   constructor(options: LoadMonitorOptions = {}) {
     this.#clock = options.clock ?? systemClock;
     const nowMs = this.#clock.monotonicMs();
-    const cgroup = options.cgroup ?? readCgroupLimits();
+    this.#readings = options.readings ?? processReadings();
+    const { cpuMs, grantedCpus, loopTime, memoryShare } = this.#readings;
+    const { active, idle } = loopTime();
     this.turns = options.turns ?? new EventLoopTurns();
-    this.#cpu = new CpuMeter(grantedCpus(cgroup), nowMs, options.readCpuMs);
-    this.#utilization = new UtilizationMeter(options.readLoopTime);
-    this.#delays = options.delays ?? new TimerDelays();
-    this.#readMemory = options.readMemory ?? processMemory;
-    this.#memoryLimits = options.memoryLimits ?? memoryLimits(cgroup);
+    this.#cpu = new ShareMeter(cpuMs(), nowMs * grantedCpus);
+    this.#utilization = new ShareMeter(active, active + idle);
     this.#latencies = new LatencyHistogram(nowMs);
-    this.#costs = new RequestCosts(options.readLoopTime);
+    this.#costs = new RequestCosts(loopTime);
     this.#sampledAtMs = nowMs;
     const nothing = { cpu: 0, eventLoopUtilization: 0, eventLoopDelayMs: 0, latencyMs: 0, inFlight: 0, backlogMs: 0 };
-    this.#snapshot = Object.freeze({ ...nothing, memory: this.#memory() });
+    this.#snapshot = Object.freeze({ ...nothing, memory: memoryShare() });
   }
 
   /**
@@ -92,7 +82,8 @@ export class LoadMonitor {
    * @returns when, in milliseconds of the monotonic clock: before it was handed over, if it had to wait
    */
   arrive(): number {
-    if (!this.#isStarted) this.#start();
+    if (!this.#isStarted) this.#readings.delays.start();
+    this.#isStarted = true;
     this.#inFlight++;
     return this.turns.arrive(this.#clock.monotonicMs());
   }
@@ -136,7 +127,7 @@ export class LoadMonitor {
 
   /** Ends the watch of the event loop; the next request begins it again. */
   stop(): void {
-    if (this.#isStarted) this.#delays.stop();
+    if (this.#isStarted) this.#readings.delays.stop();
     this.#isStarted = false;
   }
 
@@ -163,12 +154,18 @@ export class LoadMonitor {
     // After a pause the sample spans the pause, and what was before says nothing any more.
     const weight = elapsedMs > 1000 ? 1 : NEWEST_WEIGHT;
     const last = this.#snapshot;
+    const { cpuMs, grantedCpus, loopTime, memoryShare } = this.#readings;
+    const { active, idle } = loopTime();
     this.#sampledAtMs = nowMs;
     this.#snapshot = Object.freeze({
-      cpu: blend(last.cpu, this.#cpu.sample(nowMs), weight),
-      eventLoopUtilization: blend(last.eventLoopUtilization, this.#utilization.sample(), weight),
+      cpu: blend(last.cpu, this.#cpu.sample(cpuMs(), nowMs * grantedCpus), weight),
+      eventLoopUtilization: blend(
+        last.eventLoopUtilization,
+        Math.min(1, this.#utilization.sample(active, active + idle)),
+        weight,
+      ),
       eventLoopDelayMs: this.#delayMs(weight, nowMs),
-      memory: this.#memory(),
+      memory: memoryShare(),
       latencyMs: this.#latencies.quantile(0.95, nowMs),
       inFlight: this.#inFlight,
       // Without the one that asks.
@@ -177,20 +174,11 @@ export class LoadMonitor {
     return this.#snapshot;
   }
 
-  #start(): void {
-    this.#isStarted = true;
-    this.#delays.start();
-  }
-
   /** No timer fires during a long turn: its age is the delay then. */
   #delayMs(weight: number, nowMs: number): number {
-    const takenMs = this.#delays.take();
+    const takenMs = this.#readings.delays.take();
     if (!Number.isNaN(takenMs)) this.#timersMs = blend(this.#timersMs, takenMs, weight);
     return Math.max(this.#timersMs, this.turns.ageMs(nowMs));
-  }
-
-  #memory(): number {
-    return memoryShare(this.#readMemory(), this.#memoryLimits);
   }
 }
 

@@ -4,10 +4,9 @@ import type { EventHub } from "../core/events.js";
 import type { PathPatterns } from "../core/path-patterns.js";
 import { type Refusal, refusal } from "../core/problem.js";
 import { type HostRequest, type RequestView, requestEvent } from "../core/request-view.js";
-import { ConcurrencyGate } from "./gate.js";
+import { ConcurrencyGate, isPriority, type Lack, type RequestPriority } from "./gate.js";
 import type { InFlight } from "./in-flight.js";
 import type { LoadMonitor } from "./load.js";
-import { isPriority, type RequestPriority } from "./priority.js";
 
 /** Says how much a request matters when not all can be served. */
 export type PriorityOf<Request extends HostRequest = HostRequest> = (request: Request) => RequestPriority;
@@ -38,7 +37,7 @@ export interface SheddingParts {
   readonly load: LoadMonitor;
 }
 
-/** Work in front of the event loop may take so much of the latency; the rest is for waiting before, and the work itself. */
+/** The share of the latency threshold that queued work may use; the rest is for waiting before, and the work itself. */
 const BACKLOG_SHARE = 0.4;
 
 /** The answer to what found no place: 503, and another try in a second may find one. */
@@ -91,12 +90,11 @@ export class LoadShedder {
    */
   refuses(view: RequestView, client: string, request: SheddableRequest): boolean {
     const priority = this.#priority?.answer(view.request, "normal") ?? "normal";
-    const hasPlace = this.gate.hasPlace(priority);
-    if (hasPlace && this.gate.hasPlaceFor(client, priority, request.inFlight?.hasBodyToCome === true)) return false;
-    if (this.#exempts(request.path)) return false;
-    if (hasPlace) this.#noteShareTaken();
-    else this.gate.noteShed();
-    this.#report(view, priority, hasPlace ? "client" : "places");
+    const lack = this.gate.lacks(client, priority, request.inFlight?.hasBodyToCome === true);
+    if (lack === undefined || this.#exempts(request.path)) return false;
+    this.gate.noteRefused(lack);
+    if (lack === "client") this.#warnOfShare();
+    this.#report(view, priority, lack);
     return !this.#options.dryRun;
   }
 
@@ -106,8 +104,7 @@ export class LoadShedder {
   }
 
   /** Behind a proxy that nobody trusts all clients are one: whoever runs it must learn why requests are refused. */
-  #noteShareTaken(): void {
-    this.gate.noteShareTaken();
+  #warnOfShare(): void {
     if (this.#hasWarnedOfShare) return;
     this.#hasWarnedOfShare = true;
     const problem =
@@ -126,7 +123,7 @@ export class LoadShedder {
   }
 
   /** The event is built only when somebody listens. */
-  #report(view: RequestView, priority: RequestPriority, reason: "places" | "client"): void {
+  #report(view: RequestView, priority: RequestPriority, reason: Lack): void {
     if (!this.#events.has("ratelimit.shed")) return;
     const { name, dryRun } = this.#options;
     const limit = Math.max(1, Math.round(this.gate.limit));

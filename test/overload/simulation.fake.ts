@@ -103,18 +103,16 @@ export class Simulation implements Clock {
     );
     this.#load = new LoadMonitor({
       clock: this,
-      cgroup: { cpuQuota: 1, cpusetSize: undefined, memoryLimit: undefined },
-      readCpuMs: () => (blind?.cpu === true ? Number.NaN : this.nowMs - this.#idleMs),
-      readLoopTime: () =>
-        blind?.loop === true
-          ? { active: Number.NaN, idle: Number.NaN }
-          : { active: this.nowMs - this.#idleMs, idle: this.#idleMs },
-      delays: { start: () => {}, stop: () => {}, take: () => this.#takeDelay() },
-      readMemory: () => {
-        const share = blind?.memory === true ? Number.NaN : (options.memory?.(this.nowMs) ?? 0.1);
-        return { residentBytes: share, heapBytes: 0 };
+      readings: {
+        grantedCpus: 1,
+        cpuMs: () => (blind?.cpu === true ? Number.NaN : this.nowMs - this.#idleMs),
+        loopTime: () =>
+          blind?.loop === true
+            ? { active: Number.NaN, idle: Number.NaN }
+            : { active: this.nowMs - this.#idleMs, idle: this.#idleMs },
+        delays: { start: () => {}, stop: () => {}, take: () => this.#takeDelay() },
+        memoryShare: () => (blind?.memory === true ? Number.NaN : (options.memory?.(this.nowMs) ?? 0.1)),
       },
-      memoryLimits: { residentBytes: 1, heapBytes: 1 },
       turns: this.#turns,
     });
     this.#gate =
@@ -244,10 +242,9 @@ export class Simulation implements Clock {
       this.#refuse();
       return;
     }
-    const hasPlace = this.#gate?.hasPlace("normal") !== false;
-    if (!hasPlace || this.#gate?.hasPlaceFor(key, "normal", false) === false) {
-      if (hasPlace) this.#gate?.noteShareTaken();
-      else this.#gate?.noteShed();
+    const lack = this.#gate?.lacks(key, "normal", false);
+    if (lack !== undefined) {
+      this.#gate?.noteRefused(lack);
       this.#buckets.giveBack(key, 1);
       moment.shed++;
       this.#refuse();
