@@ -1,5 +1,4 @@
-import { isIpv4 } from "./address-digits.js";
-import { addressText, parseAddress } from "./address-text.js";
+import { addressText, isIpv4, parseAddress } from "./address.js";
 import { type AddressRange, isInRanges, parseTrustProxy, type TrustProxy } from "./trust-proxy.js";
 
 /** The client's address where the host does not tell one (a Unix socket, a bare test request). */
@@ -35,8 +34,6 @@ const UNKNOWN_SPEAKER: Speaker = Object.freeze({ text: UNKNOWN_CLIENT, isTrusted
 export class ClientAddressResolver {
   readonly #ranges: readonly AddressRange[];
   readonly #remembered = new Map<string, Speaker>();
-  #lastPeer = "";
-  #lastSpeaker = UNKNOWN_SPEAKER;
 
   /**
    * @param trustProxy who may speak for the client; nobody when not given
@@ -95,17 +92,9 @@ export class ClientAddressResolver {
     return speaker.text;
   }
 
-  /** A socket's address; a keep-alive connection asks for the same one again and again. */
+  /** Who speaks at the other end of the socket. */
   #speaker(peerAddress: string | undefined): Speaker {
     if (peerAddress === undefined || peerAddress === "") return UNKNOWN_SPEAKER;
-    if (peerAddress === this.#lastPeer) return this.#lastSpeaker;
-    const speaker = this.#remember(peerAddress);
-    this.#lastPeer = peerAddress;
-    this.#lastSpeaker = speaker;
-    return speaker;
-  }
-
-  #remember(peerAddress: string): Speaker {
     const known = this.#remembered.get(peerAddress);
     if (known !== undefined) return known;
     const speaker = this.#parse(peerAddress) ?? UNKNOWN_SPEAKER;

@@ -1,6 +1,4 @@
-import ipaddr from "ipaddr.js";
-import { ipv6Text } from "./address-digits.js";
-import { parseAddress } from "./address-text.js";
+import { addressText, isIpv6, masked, parseAddress } from "./address.js";
 
 /** Keys of IPv6 clients that are remembered. */
 const MOST_REMEMBERED = 1024;
@@ -22,15 +20,7 @@ export function clientKey(ip: string, ipv6Prefix = 64): string {
   if (!ip.includes(":")) return ip;
   const address = parseAddress(ip);
   if (address === undefined) return ip;
-  if (!(address instanceof ipaddr.IPv6)) return address.toString();
-  const masked = address.parts.map((part, index) => part & groupMask(ipv6Prefix - index * 16));
-  return `${ipv6Text(masked)}/${ipv6Prefix}`;
-}
-
-/** The mask of one group of 16 bits, of which the first `bits` count. */
-function groupMask(bits: number): number {
-  if (bits >= 16) return 0xffff;
-  return bits <= 0 ? 0 : (0xffff << (16 - bits)) & 0xffff;
+  return isIpv6(address) ? `${addressText(masked(address, ipv6Prefix))}/${ipv6Prefix}` : addressText(address);
 }
 
 /** `clientKey` with one prefix and a small memory, so that a busy client is not parsed each time. */

@@ -1,7 +1,6 @@
-import ipaddr from "ipaddr.js";
 import { ConfigError, type ConfigErrorCode } from "../core/errors.js";
 import { describe } from "../core/options.js";
-import { type Address, parseAddress } from "./address-text.js";
+import { type Address, isIn, isIpv6, parseAddress } from "./address.js";
 
 /** Who may speak for the client: addresses, CIDR ranges, and the names of ranges. */
 export type TrustProxy = string | readonly string[] | false | undefined;
@@ -66,7 +65,7 @@ function parseRange(text: string): AddressRange | undefined {
   const addressPart = slash === -1 ? text : text.slice(0, slash);
   const network = parseAddress(addressPart);
   if (network === undefined) return undefined;
-  const isV4 = network instanceof ipaddr.IPv4;
+  const isV4 = !isIpv6(network);
   if (slash === -1) return Object.freeze({ network, prefixBits: isV4 ? 32 : 128 });
   const bitsText = text.slice(slash + 1);
   if (!/^(0|[1-9]\d{0,2})$/.test(bitsText)) return undefined;
@@ -79,10 +78,9 @@ function parseRange(text: string): AddressRange | undefined {
 
 /** Whether an address lies in one of the ranges. */
 export function isInRanges(address: Address, ranges: readonly AddressRange[]): boolean {
-  return ranges.some(({ network, prefixBits }) => {
-    if (address instanceof ipaddr.IPv4) return network instanceof ipaddr.IPv4 && address.match(network, prefixBits);
-    return network instanceof ipaddr.IPv6 && address.match(network, prefixBits);
-  });
+  return ranges.some(
+    ({ network, prefixBits }) => isIpv6(network) === isIpv6(address) && isIn(address, network, prefixBits),
+  );
 }
 
 function refuse(subject: string, code: ConfigErrorCode, problem: string): never {

@@ -1,8 +1,7 @@
 import ipaddr from "ipaddr.js";
 import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
-import { ipv6Text, isIpv4, readIpv6 } from "./address-digits.js";
-import { addressText, parseAddress } from "./address-text.js";
+import { addressText, isIpv4, parseAddress } from "./address.js";
 
 const group = fc.oneof({ weight: 2, arbitrary: fc.constant(0) }, fc.nat(0xffff), fc.constantFrom(1, 0xffff));
 const groups = fc.array(group, { minLength: 8, maxLength: 8 });
@@ -29,32 +28,20 @@ const damaged = fc
     return isUpper ? text.toUpperCase() : text;
   });
 
-function expectAgreement(text: string): void {
-  const read = readIpv6(text);
-  if (read !== undefined) {
-    expect(ipaddr.IPv6.isValid(text), text).toBe(true);
-    expect(read, text).toEqual(ipaddr.IPv6.parse(text).parts);
-  } else if (!/[.%]/.test(text)) {
-    expect(ipaddr.IPv6.isValid(text), text).toBe(false);
-  }
-}
-
-/** How addresses were parsed before there was a reader of our own. */
+/** What ipaddr.js says, with the IPv4 address of form 3 written in hexadecimal: it reads that more generously. */
 function slowText(text: string): string | undefined {
   if (!text.includes(":")) return ipaddr.IPv4.isValidFourPartDecimal(text) ? text : undefined;
-  const [plain = ""] = text.split("%");
+  const plain = text.replace(/%.*$/s, "").replace(/(?<=:)[^:]*\.[^:]*$/, (tail) => {
+    if (!ipaddr.IPv4.isValidFourPartDecimal(tail)) return "wrong";
+    const [a = 0, b = 0, c = 0, d = 0] = tail.split(".").map(Number);
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
   if (!ipaddr.IPv6.isValid(plain)) return undefined;
   const address = ipaddr.IPv6.parse(plain);
   return address.isIPv4MappedAddress() ? address.toIPv4Address().toString() : address.toRFC5952String();
 }
 
-describe("readIpv6", () => {
-  it("agrees with ipaddr.js on what is an address, and on its groups", () => {
-    fc.assert(fc.property(lookalike, expectAgreement), runs(20_000));
-    fc.assert(fc.property(damaged, expectAgreement), runs(10_000));
-    fc.assert(fc.property(fc.ipV6(), expectAgreement), runs(3000));
-  });
-
+describe("parseAddress of IPv6", () => {
   it.each([
     ["::", [0, 0, 0, 0, 0, 0, 0, 0]],
     ["::1", [0, 0, 0, 0, 0, 0, 0, 1]],
@@ -62,8 +49,14 @@ describe("readIpv6", () => {
     ["1:2:3:4:5:6:7::", [1, 2, 3, 4, 5, 6, 7, 0]],
     ["::2:3:4:5:6:7:8", [0, 2, 3, 4, 5, 6, 7, 8]],
     ["0001:00a:A:aF::FFFF", [1, 10, 10, 175, 0, 0, 0, 65535]],
+    ["::1%lo", [0, 0, 0, 0, 0, 0, 0, 1]],
+    ["64:ff9b::1.2.3.4", [100, 65435, 0, 0, 0, 0, 258, 772]],
+    ["1:2:3:4:5:6:1.2.3.4", [1, 2, 3, 4, 5, 6, 258, 772]],
+    // An IPv4-compatible address is none of IPv4 (RFC 4291 section 2.5.5.1).
+    ["::1.2.3.4", [0, 0, 0, 0, 0, 0, 258, 772]],
+    ["::ffff:1.2.3.4", [258, 772]],
   ])("reads %s", (text, expected) => {
-    expect(readIpv6(text)).toEqual(expected);
+    expect(parseAddress(text)).toEqual(expected);
   });
 
   it.each([
@@ -82,19 +75,23 @@ describe("readIpv6", () => {
     "1:2:3:4:5:6:7::8",
     "::12345",
     "::g",
-    "::1%lo",
+    "::0x1.2.3.4",
+    "::ffff:010.0.0.1",
+    "::ffff:1.2.3",
+    "1.2.3.4::",
+    "1:2:3:4:5:6:7:1.2.3.4",
     "::1 ",
     "\u0130::",
   ])("does not read %j", (text) => {
-    expect(readIpv6(text)).toBeUndefined();
+    expect(parseAddress(text)).toBeUndefined();
   });
 });
 
-describe("ipv6Text", () => {
+describe("addressText", () => {
   it("writes as RFC 5952 asks, as ipaddr.js does", () => {
     fc.assert(
       fc.property(groups, (values) => {
-        expect(ipv6Text(values)).toBe(new ipaddr.IPv6(values).toRFC5952String());
+        expect(addressText(values)).toBe(new ipaddr.IPv6(values).toRFC5952String());
       }),
       runs(10_000),
     );
