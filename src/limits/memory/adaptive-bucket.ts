@@ -63,10 +63,10 @@ export class AdaptiveBuckets implements MemoryCounts {
     const most = 2 * (this.#window - this.#baseToken + 1);
     this.#table = new KeyTable(2, policy.maxKeys, {
       // While the limit is reduced, whoever is new owes a window: what the unreduced limit has against a key counts too.
-      useOf: (lanes, _words, index) => {
+      useOf: (index) => {
         const now = this.#time.now * policy.requests;
-        const debt = Math.max(0, (lanes[index] ?? 0) - now);
-        return (debt + Math.max(0, (lanes[index + 1] ?? 0) - now)) / most;
+        const debt = Math.max(0, this.#table.at(index) - now);
+        return (debt + Math.max(0, this.#table.at(index + 1) - now)) / most;
       },
     });
   }
@@ -84,16 +84,16 @@ export class AdaptiveBuckets implements MemoryCounts {
     this.#follow();
     const now = this.#now();
     let index = this.#locate(key);
-    const isKnown = index !== -1 && (table.lanes[index] ?? 0) > this.#past(now);
-    const debt = Math.max(this.#leastDebt(isKnown, this.#token), isKnown ? (table.lanes[index] ?? 0) - now : 0);
-    const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
+    const isKnown = index !== -1 && table.at(index) > this.#past(now);
+    const debt = Math.max(this.#leastDebt(isKnown, this.#token), isKnown ? table.at(index) - now : 0);
+    const baseDebt = isKnown ? Math.max(0, table.at(index + 1) - now) : 0;
     const wanted = debt + Math.ceil((cost * this.#window) / Math.max(1, this.#inForce));
     const wantedBase = baseDebt + cost * this.#baseToken;
     const owed = Math.min(wanted, 2 * this.#window);
     if (cost > 0) {
       if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, this.#past(now));
-      table.lanes[index] = now + owed;
-      table.lanes[index + 1] = now + Math.min(wantedBase, 2 * this.#window);
+      table.times[index] = now + owed;
+      table.times[index + 1] = now + Math.min(wantedBase, 2 * this.#window);
     }
     const isAllowed = cost === 0 || (wanted <= this.#window && cost <= this.#policy.requests);
     const missing = owed + this.#token + this.#margin(now + owed, this.#token) - this.#window;
@@ -109,20 +109,20 @@ export class AdaptiveBuckets implements MemoryCounts {
     const now = this.#now();
     const index = this.#locate(key);
     if (index === -1) return;
-    const { lanes } = this.#table;
-    const fullAt = lanes[index] ?? 0;
+    const { times } = this.#table;
+    const fullAt = this.#table.at(index);
     if (fullAt <= now) return;
-    lanes[index] = Math.max(now, fullAt - this.#price(cost));
-    lanes[index + 1] = Math.max(now, (lanes[index + 1] ?? 0) - cost * this.#baseToken);
+    times[index] = Math.max(now, fullAt - this.#price(cost));
+    times[index + 1] = Math.max(now, this.#table.at(index + 1) - cost * this.#baseToken);
   }
 
   reset(key: string): void {
     const now = this.#now();
     const index = this.#locate(key);
-    if (index === -1 || (this.#table.lanes[index] ?? 0) <= this.#past(now)) return;
+    if (index === -1 || this.#table.at(index) <= this.#past(now)) return;
     // Full, and known to be: forgetting what a key has used does not make it a stranger.
-    this.#table.lanes[index] = now;
-    this.#table.lanes[index + 1] = now;
+    this.#table.times[index] = now;
+    this.#table.times[index + 1] = now;
   }
 
   #decide(key: string, cost: number, takes: boolean): RateLimitDecision {
@@ -130,19 +130,19 @@ export class AdaptiveBuckets implements MemoryCounts {
     this.#follow();
     const now = this.#now();
     let index = this.#locate(key);
-    const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
+    const fullAt = index === -1 ? 0 : table.at(index);
     const isKnown = fullAt > this.#past(now);
     const price = this.#price(cost);
     const leastDebt = this.#leastDebt(isKnown, price);
     const debt = isKnown ? Math.max(leastDebt, fullAt - now) : leastDebt;
-    const baseDebt = isKnown ? Math.max(0, (table.lanes[index + 1] ?? 0) - now) : 0;
+    const baseDebt = isKnown ? Math.max(0, table.at(index + 1) - now) : 0;
     const needed = debt + price + (isKnown ? this.#margin(fullAt, price) : 0);
     const isAllowed = cost === 0 || (needed <= this.#window && cost <= this.#policy.requests);
     const wouldBase = baseDebt + cost * this.#baseToken <= this.#window;
     if (takes && cost > 0 && (isAllowed || isKnown)) {
       if (!isKnown) index = table.claim(keyHasher.high, keyHasher.low, this.#past(now));
-      if (isAllowed) table.lanes[index] = now + debt + price;
-      if (wouldBase) table.lanes[index + 1] = now + baseDebt + cost * this.#baseToken;
+      if (isAllowed) table.times[index] = now + debt + price;
+      if (wouldBase) table.times[index + 1] = now + baseDebt + cost * this.#baseToken;
     }
     const hasTaken = takes && isAllowed;
     const owed = hasTaken ? debt + price : debt;

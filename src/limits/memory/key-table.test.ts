@@ -13,15 +13,15 @@ function locate(table: KeyTable, key: string): number {
 /** Writes a key's time as the limits do. */
 function write(table: KeyTable, key: string, now: number, time: number): void {
   let index = locate(table, key);
-  const known = index === -1 ? 0 : (table.lanes[index] ?? 0);
+  const known = index === -1 ? 0 : (table.times[index] ?? 0);
   if (known <= now) index = table.claim(hasher.high, hasher.low, now);
-  table.lanes[index] = time;
+  table.times[index] = time;
 }
 
 /** The time of a key, 0 when it is past or forgotten. */
 function read(table: KeyTable, key: string, now: number): number {
   const index = locate(table, key);
-  const time = index === -1 ? 0 : (table.lanes[index] ?? 0);
+  const time = index === -1 ? 0 : (table.times[index] ?? 0);
   return time > now ? time : 0;
 }
 
@@ -93,7 +93,7 @@ describe("KeyTable", () => {
           now += step;
           if (kind === "write") {
             write(table, key, now, now + span);
-            if (width === 2) table.lanes[locate(table, key) + 1] = now;
+            if (width === 2) table.times[locate(table, key) + 1] = now;
             oracle.set(key, now + span);
           } else {
             const index = locate(table, key);
@@ -171,15 +171,14 @@ describe("KeyTable", () => {
   it("tells its user of each key that it drops, once", () => {
     const dropped: number[] = [];
     const table = new KeyTable(2, 1000, {
-      onDrop: (words, word) => {
-        if (words[word] !== 0) dropped.push(words[word] ?? 0);
-        words[word] = 0;
+      onDrop: (handle) => {
+        if (handle !== 0) dropped.push(handle);
       },
     });
     for (let index = 1; index <= 900; index++) {
       write(table, `k${index}`, index, index + 10);
       const at = locate(table, `k${index}`);
-      table.words[at * 2 + 2] = index;
+      table.bits[at * 2 + 2] = index;
     }
     for (let index = 1; index <= 9000; index++) write(table, `x${index}`, 5000 + index, 5001 + index);
     expect(dropped.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 900 }, (_, index) => index + 1));
@@ -187,8 +186,8 @@ describe("KeyTable", () => {
 
   it("forgets those first that used least, of many keys too, and blocked ones only where all are", () => {
     const keys = 20_000;
-    const table = new KeyTable(1, keys, {
-      useOf: (lanes, _words, index, now) => ((lanes[index] ?? 0) - now) / 1000,
+    const table: KeyTable = new KeyTable(1, keys, {
+      useOf: (index, now) => (table.at(index) - now) / 1000,
     });
     // Nine of ten are blocked, some have used half, and the others little.
     const spanOf = (index: number) => (index % 10 > 0 ? 1000 + (index % 7) : index % 20 === 0 ? 500 : 10);
@@ -201,9 +200,9 @@ describe("KeyTable", () => {
     expect(left((index) => index % 10 > 0)).toHaveLength((keys / 10) * 9);
     expect(left((index) => index % 20 === 0).length).toBeGreaterThan(keys / 20 - 200);
     expect(left((index) => index % 20 === 10).length).toBeLessThan(keys / 20 - 300);
-    expect(table.liveAtMost).toBeLessThanOrEqual(keys);
+    expect(table.mostLive).toBeLessThanOrEqual(keys);
     for (let index = 0; index < 3000; index++) write(table, `blocked${index}`, 1, 1 + 2000);
-    expect(table.liveAtMost).toBeLessThanOrEqual(keys);
+    expect(table.mostLive).toBeLessThanOrEqual(keys);
     expect(left((index) => index % 10 > 0).length).toBeLessThan((keys / 10) * 9);
   });
 

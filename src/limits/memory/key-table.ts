@@ -28,9 +28,9 @@ export interface SlotRules {
    * How much of its quota a live key has used: those that used least are forgotten first. From 1 on the
    * key is blocked. Default: by the time at which it is full again.
    */
-  readonly useOf?: (lanes: Float64Array, words: Int32Array, index: number, now: number) => number;
-  /** Called with a slot of two doubles whose key is past, before the slot is left out. */
-  readonly onDrop?: (words: Int32Array, wordIndex: number) => void;
+  readonly useOf?: (index: number, now: number) => number;
+  /** Called with the first word of the second double of a key that is past, before its slot is left out. */
+  readonly onDrop?: (word: number) => void;
 }
 
 /** One open-addressing table with linear probing. A slot is a fingerprint and one or two numbers. */
@@ -38,15 +38,16 @@ class Segment {
   slots = 0;
   used = 0;
   mostUsed = 0;
-  lanes: Float64Array = new Float64Array(0);
-  words: Int32Array = new Int32Array(0);
+  times: Float64Array = new Float64Array(0);
+  /** The same memory as words of 32 bits. */
+  bits: Int32Array = new Int32Array(0);
 }
 
 /**
  * From the fingerprints of keys to when each will be full again: the memory of every limit.
  *
  * A slot holds the fingerprint (8 bytes), the time at which the key is full again (a double), and
- * for `width` 2 another double. A key that is full again equals one that was never seen, so nothing
+ * with two `timesPerSlot` another double. A key that is full again equals one that was never seen, so nothing
  * is deleted: such slots are left out when their segment is rebuilt for lack of room.
  *
  * At `maxKeys` live keys a hand goes on through the table, 64 live keys at a time, and of these the
@@ -54,18 +55,22 @@ class Segment {
  * in the order of a keyed hash, so that these are a sample that nobody outside can choose, and no request
  * waits for a look at the whole table.
  *
- * `locate` and `claim` leave the segment's arrays in `lanes` and `words` and return the index of the
+ * `locate` and `claim` leave the segment's arrays in `times` and `bits` and return the index of the
  * slot's first double, or -1; the slot's 32-bit words begin at twice that index, minus two.
  */
 export class KeyTable {
-  lanes: Float64Array;
-  words: Int32Array;
+  times: Float64Array;
+  bits: Int32Array;
   readonly #stride: number;
   readonly #load: Load;
   readonly #segments: readonly Segment[];
-  readonly #useOf: NonNullable<SlotRules["useOf"]>;
+  readonly #useOf: (index: number, now: number) => number;
   readonly #onDrop: SlotRules["onDrop"];
-  #liveAtMost = 0;
+  /**
+   * Live keys, counted at most too high: those that became full again since are found out later. A time
+   * other than 0 is counted.
+   */
+  mostLive = 0;
   /** Where the hand stands. */
   #handSegment = 0;
   #handSlot = 0;
@@ -75,49 +80,47 @@ export class KeyTable {
   readonly #leastSegment = new Int32Array(FORGOTTEN);
 
   /**
-   * @param width doubles a slot
+   * @param timesPerSlot doubles that each key has
    * @param maxKeys live keys that are kept at most
    */
   constructor(
-    width: 1 | 2,
+    timesPerSlot: 1 | 2,
     readonly maxKeys: number,
-    { useOf = byTime, onDrop }: SlotRules = {},
+    { useOf, onDrop }: SlotRules = {},
   ) {
-    this.#useOf = useOf;
+    // The later a key is full again, the more it has used; none counts as blocked.
+    this.#useOf = useOf ?? ((index, now) => (this.at(index) - now) * SMALLEST);
     this.#onDrop = onDrop;
-    this.#stride = width + 1;
-    this.#load = LOADS[width];
+    this.#stride = timesPerSlot + 1;
+    this.#load = LOADS[timesPerSlot];
     this.#segments = Array.from({ length: SEGMENTS }, () => new Segment());
     const first = this.#segmentOf(0);
-    this.lanes = first.lanes;
-    this.words = first.words;
+    this.times = first.times;
+    this.bits = first.bits;
   }
 
-  /**
-   * Live keys, counted at most too high: those that became full again since are found out later. A time
-   * other than 0 is counted.
-   */
-  get liveAtMost(): number {
-    return this.#liveAtMost;
+  /** A double of the segment that was looked at last: the time at which a key is full again, for its first. */
+  at(index: number): number {
+    // `noUncheckedIndexedAccess` does not know that an index which this table gave is one of its own.
+    return this.times[index] as number;
   }
 
   get byteLength(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.lanes.byteLength, 0);
+    return this.#segments.reduce((sum, segment) => sum + segment.times.byteLength, 0);
   }
 
-  /** The index of the key's first double in `lanes`, or -1. */
+  /** The index of the key's first double in `times`, or -1. */
   locate(high: number, low: number): number {
     const segment = this.#segmentOf(high);
-    const { slots, words } = segment;
+    const { slots, bits } = segment;
     if (slots === 0) return -1;
     const stride = this.#stride;
-    this.lanes = segment.lanes;
-    this.words = words;
+    this.#open(segment);
     let slot = Math.floor((low >>> 0) * TO_UNIT * slots);
     for (;;) {
       const at = slot * stride * 2;
-      const found = words[at];
-      if (found === high && words[at + 1] === low) return slot * stride + 1;
+      const found = bits[at];
+      if (found === high && bits[at + 1] === low) return slot * stride + 1;
       if (found === 0) return -1;
       slot = slot + 1 === slots ? 0 : slot + 1;
     }
@@ -129,19 +132,18 @@ export class KeyTable {
    * @param now times at or before this are past
    */
   claim(high: number, low: number, now: number): number {
-    if (this.#liveAtMost >= this.maxKeys) this.#makeRoom(now);
+    if (this.mostLive >= this.maxKeys) this.#makeRoom(now);
     const known = this.locate(high, low);
     if (known !== -1) {
       this.#clear(known);
-      this.#liveAtMost++;
+      this.mostLive++;
       return known;
     }
-    this.#liveAtMost++;
+    this.mostLive++;
     const segment = this.#segmentOf(high);
     if (segment.used >= segment.mostUsed) this.#rebuild(segment, now);
     segment.used++;
-    this.lanes = segment.lanes;
-    this.words = segment.words;
+    this.#open(segment);
     return place(segment, this.#stride, high, low);
   }
 
@@ -152,23 +154,23 @@ export class KeyTable {
 
   /** Makes all times smaller; used when the origin of time is moved. */
   shift(by: number): void {
-    for (const { slots, lanes } of this.#segments) {
+    for (const { slots, times } of this.#segments) {
       for (let slot = 0; slot < slots; slot++) {
         for (let lane = slot * this.#stride + 1; lane < (slot + 1) * this.#stride; lane++) {
           // With a second double that is no time, the caller moves by what leaves its words alone.
           if (lane > slot * this.#stride + 1 && this.#onDrop !== undefined) continue;
-          const time = lanes[lane] ?? 0;
-          if (time !== 0) lanes[lane] = time - by || -1;
+          const time = times[lane] ?? 0;
+          if (time !== 0) times[lane] = time - by || -1;
         }
       }
     }
   }
 
   #clear(index: number): void {
-    const { lanes, words } = this;
-    if (lanes[index] !== 0) this.#liveAtMost--;
-    if (this.#onDrop !== undefined) this.#onDrop(words, (index + 1) * 2);
-    for (let lane = index; lane < index + this.#stride - 1; lane++) lanes[lane] = 0;
+    const { times } = this;
+    if (times[index] !== 0) this.mostLive--;
+    this.#onDrop?.(this.#handleAt(index));
+    for (let lane = index; lane < index + this.#stride - 1; lane++) times[lane] = 0;
   }
 
   #segmentOf(high: number): Segment {
@@ -188,14 +190,13 @@ export class KeyTable {
     let freed = 0;
     const slots = this.#segments.reduce((sum, segment) => sum + segment.slots, 0);
     for (let step = 0; step < slots && freed < FORGOTTEN && !this.#hasSeenEnough(looked, step); step++) {
-      const segment = this.#advance();
+      this.#open(this.#advance());
       const index = this.#handSlot * this.#stride + 1;
-      const time = segment.lanes[index] ?? 0;
+      const time = this.at(index);
       if (time > now) {
         looked++;
-        found = this.#note(this.#useOf(segment.lanes, segment.words, index, now), index, found);
+        found = this.#note(this.#useOf(index, now), index, found);
       } else if (time !== 0) {
-        this.#open(segment);
         this.#clear(index);
         freed++;
       }
@@ -205,7 +206,7 @@ export class KeyTable {
     for (let place = 0; place < going; place++) {
       // Blocked keys go only where the first, that is every key that was looked at, is blocked.
       if ((this.#leastUse[place] ?? 0) >= 1 && (this.#leastUse[0] ?? 0) < 1) return;
-      this.#open(this.#segments[this.#leastSegment[place] ?? 0]);
+      this.#open(this.#segmentAt(this.#leastSegment[place] ?? 0));
       this.#clear(this.#leastAt[place] ?? 0);
     }
   }
@@ -242,56 +243,56 @@ export class KeyTable {
     return Math.min(found + 1, FORGOTTEN);
   }
 
-  #open(segment: Segment | undefined): void {
-    if (segment === undefined) return;
-    this.lanes = segment.lanes;
-    this.words = segment.words;
+  #open(segment: Segment): void {
+    this.times = segment.times;
+    this.bits = segment.bits;
+  }
+
+  /** The first word of a key's second double. */
+  #handleAt(index: number): number {
+    return this.bits[(index + 1) * 2] ?? 0;
   }
 
   /** Copies the live keys of a segment into one of fitting size. */
   #rebuild(segment: Segment, past: number): void {
     const stride = this.#stride;
-    const { slots, lanes, words } = segment;
+    const { slots, times, bits } = segment;
+    this.#open(segment);
     let live = 0;
     for (let slot = 0; slot < slots; slot++) {
       const base = slot * stride;
-      if (words[base * 2] === 0) continue;
-      const time = lanes[base + 1] ?? 0;
+      if (bits[base * 2] === 0) continue;
+      const time = times[base + 1] ?? 0;
       if (time > past) live++;
       else {
-        if (time !== 0) this.#liveAtMost--;
-        this.#onDrop?.(words, (base + 2) * 2);
+        if (time !== 0) this.mostLive--;
+        this.#onDrop?.(this.#handleAt(base + 1));
       }
     }
     segment.slots = Math.max(FEWEST_SLOTS, Math.ceil((live + 1) / this.#load.rebuilt));
     segment.mostUsed = Math.floor(segment.slots * this.#load.most);
     segment.used = live;
-    segment.lanes = new Float64Array(segment.slots * stride);
-    segment.words = new Int32Array(segment.lanes.buffer);
+    segment.times = new Float64Array(segment.slots * stride);
+    segment.bits = new Int32Array(segment.times.buffer);
     for (let slot = 0; slot < slots; slot++) {
       const base = slot * stride;
-      const time = lanes[base + 1] ?? 0;
-      const high = words[base * 2] ?? 0;
+      const time = times[base + 1] ?? 0;
+      const high = bits[base * 2] ?? 0;
       if (high === 0 || time <= past) continue;
-      const index = place(segment, stride, high, words[base * 2 + 1] ?? 0);
-      segment.lanes[index] = time;
+      const index = place(segment, stride, high, bits[base * 2 + 1] ?? 0);
+      segment.times[index] = time;
       // As words, because a double made of two words may be a NaN, whose bits a copy need not keep.
-      for (let word = 4; word < stride * 2; word++) segment.words[(index - 1) * 2 + word] = words[base * 2 + word] ?? 0;
+      for (let word = 4; word < stride * 2; word++) segment.bits[(index - 1) * 2 + word] = bits[base * 2 + word] ?? 0;
     }
   }
 }
 
-/** The later a key is full again, the more it has used; none counts as blocked. */
-function byTime(lanes: Float64Array, _words: Int32Array, index: number, now: number): number {
-  return ((lanes[index] ?? 0) - now) * SMALLEST;
-}
-
 /** Writes a fingerprint into the first empty slot and returns the index of the slot's first double. */
 function place(segment: Segment, stride: number, high: number, low: number): number {
-  const { slots, words } = segment;
+  const { slots, bits } = segment;
   let slot = Math.floor((low >>> 0) * TO_UNIT * slots);
-  while (words[slot * stride * 2] !== 0) slot = slot + 1 === slots ? 0 : slot + 1;
-  words[slot * stride * 2] = high;
-  words[slot * stride * 2 + 1] = low;
+  while (bits[slot * stride * 2] !== 0) slot = slot + 1 === slots ? 0 : slot + 1;
+  bits[slot * stride * 2] = high;
+  bits[slot * stride * 2 + 1] = low;
   return slot * stride + 1;
 }

@@ -46,9 +46,8 @@ export class SlidingWindows implements MemoryCounts {
     const [window, requests] = [this.#window, policy.requests];
     this.#table = new KeyTable(2, policy.maxKeys, {
       // By units in use, as of when they were last looked at; of as many, those that are free sooner go first.
-      useOf: (lanes, words, index, now) =>
-        ((words[index * 2 + 3] ?? 0) + ((lanes[index] ?? 0) - now) / (4 * window)) / requests,
-      onDrop: (words, word) => ring.free(words[word] ?? 0),
+      useOf: (index, now) => (this.#usedAt(index) + (this.#table.at(index) - now) / (4 * window)) / requests,
+      onDrop: (handle) => ring.free(handle),
     });
   }
 
@@ -109,7 +108,7 @@ export class SlidingWindows implements MemoryCounts {
       ring.dropNewest();
       left -= weight;
     }
-    this.#table.lanes[index] = now - this.#age(ring.stampAt(ring.count - 1), now) + this.#window;
+    this.#table.times[index] = now - this.#age(ring.stampAt(ring.count - 1), now) + this.#window;
     this.#save(index, used - cost);
   }
 
@@ -125,12 +124,11 @@ export class SlidingWindows implements MemoryCounts {
 
   /** Opens the key's ring, drops what is older than the window, and returns the units in use. */
   #openLive(index: number, now: number): number {
-    const { lanes, words } = this.#table;
-    const fullAt = lanes[index] ?? 0;
+    const fullAt = this.#table.at(index);
     if (fullAt <= now) return 0;
     const ring = this.#ring;
-    let used = words[index * 2 + 3] ?? 0;
-    ring.open(words[index * 2 + 2] ?? 0, (fullAt - this.#window) | 0, used);
+    let used = this.#usedAt(index);
+    ring.open(this.#table.bits[index * 2 + 2] ?? 0, (fullAt - this.#window) | 0, used);
     while (ring.count > 0 && this.#age(ring.stampAt(0), now) >= this.#window) {
       used -= ring.weightAt(0);
       ring.dropOldest();
@@ -145,7 +143,7 @@ export class SlidingWindows implements MemoryCounts {
       place = this.#table.claim(keyHasher.high, keyHasher.low, now);
       this.#ring.create();
     }
-    this.#table.lanes[place] = this.#push(cost, now) + this.#window;
+    this.#table.times[place] = this.#push(cost, now) + this.#window;
     return place;
   }
 
@@ -167,10 +165,15 @@ export class SlidingWindows implements MemoryCounts {
     return Math.floor(one / this.#slot) === Math.floor(other / this.#slot);
   }
 
+  /** Units in use, as of when they were last looked at. */
+  #usedAt(index: number): number {
+    return this.#table.bits[index * 2 + 3] ?? 0;
+  }
+
   #save(index: number, used: number): void {
-    const { words } = this.#table;
-    words[index * 2 + 2] = this.#ring.close();
-    words[index * 2 + 3] = used;
+    const { bits } = this.#table;
+    bits[index * 2 + 2] = this.#ring.close();
+    bits[index * 2 + 3] = used;
   }
 
   /** Ticks since a stamp; below 0 for one that was rounded up. */
@@ -206,7 +209,7 @@ export class SlidingWindows implements MemoryCounts {
 
   /** A stamp is rounded up to a tick: what was taken just now is told as a window and no more. */
   #resetMs(index: number, now: number): number {
-    return this.#time.toWholeMs(Math.min(this.#window, (this.#table.lanes[index] ?? 0) - now));
+    return this.#time.toWholeMs(Math.min(this.#window, this.#table.at(index) - now));
   }
 
   /** Until the oldest unit of the open ring is free again. */

@@ -35,7 +35,7 @@ export class TokenBuckets implements MemoryCounts {
     // Whoever owes more than this lacks a whole token.
     const mostWithToken = this.#window - this.#token;
     this.#table = new KeyTable(1, policy.maxKeys, {
-      useOf: (lanes, _words, index, now) => ((lanes[index] ?? 0) - now) / (mostWithToken + 1),
+      useOf: (index, now) => (this.#table.at(index) - now) / (mostWithToken + 1),
     });
   }
 
@@ -48,13 +48,13 @@ export class TokenBuckets implements MemoryCounts {
     const now = this.#now();
     keyHasher.hash(key);
     let index = table.locate(keyHasher.high, keyHasher.low);
-    const fullAt = index === -1 ? 0 : (table.lanes[index] ?? 0);
+    const fullAt = index === -1 ? 0 : table.at(index);
     const debt = fullAt > now ? fullAt - now : 0;
     const after = debt + cost * this.#token;
     if (cost === 0) return this.#allow(debt);
     if (after > this.#window) return this.#refuse(debt, after, cost);
     if (fullAt <= now) index = table.claim(keyHasher.high, keyHasher.low, now);
-    table.lanes[index] = now + after;
+    table.times[index] = now + after;
     return this.#allow(after);
   }
 
@@ -67,7 +67,7 @@ export class TokenBuckets implements MemoryCounts {
     const after = Math.min(wanted, 2 * this.#window);
     const { high, low } = keyHasher;
     const index = debt > 0 ? table.locate(high, low) : table.claim(high, low, now);
-    table.lanes[index] = now + after;
+    table.times[index] = now + after;
     return wanted > this.#window ? this.#refuse(after, after + this.#token, 1) : this.#allow(after);
   }
 
@@ -83,7 +83,7 @@ export class TokenBuckets implements MemoryCounts {
     if (debt === 0) return;
     const index = this.#table.locate(keyHasher.high, keyHasher.low);
     const left = debt - cost * this.#token;
-    if (left > 0) this.#table.lanes[index] = now + left;
+    if (left > 0) this.#table.times[index] = now + left;
     else this.#table.release(index);
   }
 
@@ -97,7 +97,7 @@ export class TokenBuckets implements MemoryCounts {
   #debt(key: string, now: number): number {
     keyHasher.hash(key);
     const index = this.#table.locate(keyHasher.high, keyHasher.low);
-    const fullAt = index === -1 ? 0 : (this.#table.lanes[index] ?? 0);
+    const fullAt = index === -1 ? 0 : this.#table.at(index);
     return fullAt > now ? fullAt - now : 0;
   }
 
