@@ -11,7 +11,8 @@ export function isHttp2(raw: NodeRequest): raw is Http2ServerRequest {
 
 /** Whether the client of a request has closed its connection, or its stream. */
 export function isClientGone(raw: NodeRequest): boolean {
-  if (isHttp2(raw)) return raw.stream.closed || raw.stream.destroyed;
+  // As `isHttp2` says, without the call: this is asked for each request.
+  if (raw.httpVersionMajor >= 2 && "stream" in raw) return raw.stream.closed || raw.stream.destroyed;
   // Requests that a test injects may have no socket, or an object that only looks like one.
   return raw.socket?.destroyed === true;
 }

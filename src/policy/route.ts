@@ -185,6 +185,11 @@ export function compileRoute(policy: Policy, route: RouteSecurity, place: RouteP
   const name = pattern ?? "without a path";
   requireEnabled(policy, route, name);
   const limits = route.rateLimit === false ? [] : policy.rateLimits.forRoute(route.rateLimit ?? [], name);
+  // A limit that leaves out the whole route need not be asked for its requests; a place of it they hold all the same.
+  const asked = limits.filter(
+    ({ config, shedder }) =>
+      pattern === undefined || shedder !== undefined || config.excludedPaths.matchesRoute(pattern) !== true,
+  );
   const headers = compileHeaders(policy, route);
   const cors = compileCors(policy, route, limits);
   const contestedFields = new Set([
@@ -210,7 +215,7 @@ export function compileRoute(policy: Policy, route: RouteSecurity, place: RouteP
     auth,
     csrf,
     hasLimits: limits.length > 0,
-    steps: compileSteps(policy, { meetsPreflights, cors, limits, auth, excludedPaths, csrf, scopes, roles }),
+    steps: compileSteps(policy, { meetsPreflights, cors, limits: asked, auth, excludedPaths, csrf, scopes, roles }),
   });
 }
 

@@ -210,6 +210,27 @@ describe("a path that was rewritten in front of the middleware", () => {
   });
 });
 
+describe("a route that a limit leaves out", () => {
+  it("is not counted, in whichever spelling the router takes for it; others are", async () => {
+    const app = new App({ routerOptions: { caseSensitive: false } });
+    app.enableRateLimit(RateLimitConfig.tokenBucket({ requests: 1, window: 60, exclude: ["/open", "/public/*"] }));
+    app.enableRateLimit(RateLimitConfig.tokenBucket({ name: "all", requests: 100, window: 60 }));
+    app
+      .get("/open", () => "open")
+      .get("/public/:name", () => "public")
+      .get("/:name", () => "counted");
+    const ask = async (url: string) => {
+      const { statusCode, headers } = await app.inject(url);
+      return [statusCode, String(headers.ratelimit).includes('"default"')];
+    };
+    for (const url of ["/open", "/OPEN", "/%6fpen?x", "/public/x"])
+      expect([url, await ask(url)]).toEqual([url, [200, false]]);
+    expect(await ask("/other")).toEqual([200, true]);
+    expect(await ask("/other")).toEqual([429, true]);
+    await app.close();
+  });
+});
+
 describe("a mounted middleware", () => {
   it("holds the whole path against the patterns", async () => {
     const app = express();

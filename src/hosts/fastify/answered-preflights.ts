@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Security } from "../../policy/security.js";
-import { asItIs, secure } from "./install.js";
+import { secure, writeOnto } from "./install.js";
 import { kPassage } from "./types.js";
 
 /**
@@ -14,9 +14,7 @@ export function meetAnsweredPreflights(fastify: FastifyInstance, security: Secur
     const { preflights } = security.policy;
     const refusal = preflights.includes(passage.view) ? passage.decided(preflights.refuse(passage.view)) : undefined;
     if (refusal === undefined) return done(null, payload);
-    const { status, headers, body } = refusal;
-    reply.code(status).serializer(asItIs);
-    for (let index = 0; index < headers.length; index += 2) reply.header(headers[index] ?? "", headers[index + 1]);
-    done(null, body);
+    writeOnto(reply, refusal);
+    done(null, refusal.body);
   });
 }

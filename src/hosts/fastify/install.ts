@@ -79,7 +79,10 @@ export function installSecurity(
     const policy =
       route === undefined ? (unknownPath ?? security.defaultRoute) : (route.policy ?? compilePolicy(security, route));
     const passage = secure(security, policy, request, reply);
-    const refused = isClosing ? passage.decided(CLOSING) : lacksHost(request) ? passage.decided(NO_HOST) : undefined;
+    const { raw } = request;
+    // HTTP/1.1 must name its host (RFC 9112 section 3.2); 1.0 need not, and 2 has another field.
+    const lacksHost = raw.headers.host === undefined && raw.httpVersion === "1.1";
+    const refused = isClosing ? passage.decided(CLOSING) : lacksHost ? passage.decided(NO_HOST) : undefined;
     const askCors = route === undefined ? askCorsOfUnknownPath : route.askCors;
     if (askCors !== undefined && passage.route.cors === undefined && request.headers.origin !== undefined) {
       const cors = {
@@ -124,11 +127,6 @@ function addPreflightRoute(fastify: FastifyInstance, options: RouteOptions & { r
   });
 }
 
-/** A request of HTTP/1.1 must name its host (RFC 9112 section 3.2); of 1.0 it need not, and 2 has another field. */
-function lacksHost({ raw }: FastifyRequest): boolean {
-  return raw.headers.host === undefined && raw.httpVersion === "1.1";
-}
-
 /** Ties a Fastify request, its response and the policy together. */
 export function secure(security: Security, policy: RoutePolicy, request: FastifyRequest, reply: FastifyReply): Passage {
   const { raw } = request;
@@ -140,11 +138,16 @@ export function secure(security: Security, policy: RoutePolicy, request: Fastify
 }
 
 /** Answers with a prepared refusal, through Fastify, so that its hooks and logs see it. */
-export function refuse(reply: FastifyReply, { status, headers, body }: Refusal): void {
+export function refuse(reply: FastifyReply, refusal: Refusal): void {
+  writeOnto(reply, refusal);
+  reply.send(refusal.body);
+}
+
+/** Puts status and fields of a refusal onto a reply whose body is the refusal's. */
+export function writeOnto(reply: FastifyReply, { status, headers }: Refusal): void {
   // The body is text already. With a serializer of its own, Fastify leaves the media type as it is.
   reply.code(status).serializer(asItIs);
   for (let index = 0; index < headers.length; index += 2) reply.header(headers[index] ?? "", headers[index + 1]);
-  reply.send(body);
 }
 
 /** The serializer of what is serialized already. */

@@ -30,6 +30,8 @@ interface HeldResponse extends GuardedResponse {
  */
 type HoldState = "unasked" | "holding" | "open" | "refused";
 
+type HeldName = "writeHead" | "write" | "end" | "flushHeaders";
+
 /** What the response could do before, and what waits. */
 class Hold implements Committed {
   state: HoldState = "unasked";
@@ -40,19 +42,13 @@ class Hold implements Committed {
   /** The status at the moment when the body began, where no `writeHead` came before. */
   statusCode: number | undefined = undefined;
   calls: HeldCall[] = [];
-  readonly writeHead: Method;
-  readonly write: Method;
-  readonly end: Method;
-  readonly flushHeaders: Method | undefined;
+  readonly methods: Readonly<Record<HeldName, Method>>;
 
   constructor(
     readonly passage: Passage,
-    response: ServerResponse,
+    { writeHead, write, end, flushHeaders }: ServerResponse,
   ) {
-    this.writeHead = response.writeHead;
-    this.write = response.write;
-    this.end = response.end;
-    this.flushHeaders = response.flushHeaders;
+    this.methods = { writeHead, write, end, flushHeaders };
   }
 
   get isHolding(): boolean {
@@ -72,76 +68,40 @@ class Hold implements Committed {
  * comes later wraps them, and would lose its place.
  */
 export function holdUntilSaved(response: HeldResponse, passage: Passage): void {
-  const hold = new Hold(passage, response);
-  response[kHold] = hold;
-  // The casts of a method with overloads: the arguments go on as they came.
-  Object.assign(response, { writeHead: heldWriteHead, write: heldWrite, end: heldEnd });
-  if (hold.flushHeaders !== undefined) response.flushHeaders = heldFlushHeaders;
+  response[kHold] = new Hold(passage, response);
+  Object.assign(response, HELD_CALLS);
+  // Not every response has it: doubles, and adapters of cloud functions.
+  if (response.flushHeaders !== undefined) Object.assign(response, { flushHeaders: HELD_FLUSH });
 }
 
-function heldWriteHead(this: HeldResponse, ...args: readonly unknown[]): unknown {
-  const hold = holdOf(this);
-  if (hold.state === "refused") return this;
-  const isFirst = hold.state === "unasked";
-  if (!mustHold(this, hold)) return passOn(this, hold, hold.writeHead, args, this);
-  if (!isFirst) throw headIsWritten();
-  hold.calls.push({ method: hold.writeHead, args });
-  return this;
+/** Makes a method wait: one function for all responses, none is made per request. */
+function held(name: HeldName) {
+  return function (this: HeldResponse, ...args: readonly unknown[]): unknown {
+    const hold = this[kHold];
+    if (hold === undefined) throw new Error("this response is not held");
+    const method = hold.methods[name];
+    const isFirst = hold.state === "unasked";
+    if (!mustHold(this, hold)) {
+      if (hold.state !== "refused") return Reflect.apply(method, this, args);
+      // The refusal stands in the place of what the handler goes on to write.
+      callBack(args);
+      return name === "write" ? true : this;
+    }
+    if (name === "writeHead") {
+      if (!isFirst) throw headIsWritten();
+    } else if (hold.hasEnded) {
+      callBack(args, writtenAfterEnd());
+      return name === "write" ? false : this;
+    } else if (isFirst) hold.statusCode = this.statusCode;
+    if (name === "end") hold.hasEnded = true;
+    if (name === "write") hold.owesDrain = true;
+    hold.calls.push({ method, args });
+    return name === "write" ? false : this;
+  };
 }
 
-function heldWrite(this: HeldResponse, ...args: readonly unknown[]): unknown {
-  const hold = holdOf(this);
-  const isFirst = hold.state === "unasked";
-  if (!mustHold(this, hold)) return passOn(this, hold, hold.write, args, true);
-  if (hold.hasEnded) {
-    callBack(args, writtenAfterEnd());
-    return false;
-  }
-  if (isFirst) hold.statusCode = this.statusCode;
-  hold.calls.push({ method: hold.write, args });
-  hold.owesDrain = true;
-  return false;
-}
-
-function heldEnd(this: HeldResponse, ...args: readonly unknown[]): unknown {
-  const hold = holdOf(this);
-  const isFirst = hold.state === "unasked";
-  if (!mustHold(this, hold)) return passOn(this, hold, hold.end, args, this);
-  if (hold.hasEnded) {
-    callBack(args, writtenAfterEnd());
-    return this;
-  }
-  if (isFirst) hold.statusCode = this.statusCode;
-  hold.hasEnded = true;
-  hold.calls.push({ method: hold.end, args });
-  return this;
-}
-
-function heldFlushHeaders(this: HeldResponse): void {
-  const hold = holdOf(this);
-  const { flushHeaders } = hold;
-  if (flushHeaders === undefined) return;
-  const isFirst = hold.state === "unasked";
-  if (!mustHold(this, hold)) {
-    passOn(this, hold, flushHeaders, [], undefined);
-    return;
-  }
-  if (isFirst) hold.statusCode = this.statusCode;
-  hold.calls.push({ method: flushHeaders, args: [] });
-}
-
-function holdOf(response: HeldResponse): Hold {
-  const hold = response[kHold];
-  if (hold === undefined) throw new Error("this response is not held");
-  return hold;
-}
-
-/** Does a call that need not wait; after a refusal it only calls back. */
-function passOn(response: ServerResponse, hold: Hold, method: Method, args: readonly unknown[], ignored: unknown) {
-  if (hold.state !== "refused") return Reflect.apply(method, response, args);
-  callBack(args);
-  return ignored;
-}
+const HELD_CALLS = { writeHead: held("writeHead"), write: held("write"), end: held("end") };
+const HELD_FLUSH = held("flushHeaders");
 
 function callBack(args: readonly unknown[], error?: Error): void {
   const callback = args.at(-1);
@@ -183,7 +143,7 @@ function replay(response: HeldResponse, hold: Hold, cookie: string | undefined):
   try {
     for (const { method, args } of hold.calls) {
       const answer: unknown = Reflect.apply(method, response, args);
-      if (method === hold.write) hasRoom = answer !== false;
+      if (method === hold.methods.write) hasRoom = answer !== false;
     }
   } catch (error) {
     // Whoever made the call has returned long ago. Nobody else can catch this, and the process must live.
@@ -220,8 +180,8 @@ function answerInstead(response: HeldResponse, hold: Hold, { status, headers, bo
     for (const name of response.getHeaderNames()) response.removeHeader(name);
     forgetReason(response);
     // Past what was put around these later: it may be in the middle of what it makes of the handler's answer.
-    Reflect.apply(hold.writeHead, response, [status, [...headers, ...kept]]);
-    Reflect.apply(hold.end, response, [body]);
+    Reflect.apply(hold.methods.writeHead, response, [status, [...headers, ...kept]]);
+    Reflect.apply(hold.methods.end, response, [body]);
   }
   hold.state = "refused";
 }
