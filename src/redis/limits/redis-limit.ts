@@ -47,13 +47,19 @@ export class RedisLimits {
   readonly #prefix: string;
   readonly #byPolicy = new WeakMap<RateLimitPolicy, RedisLimit>();
   readonly #byTag = new Map<string, RedisLimit>();
+  #lastPolicy: RateLimitPolicy | undefined;
+  #last: RedisLimit | undefined;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
   }
 
   of(policy: RateLimitPolicy): RedisLimit {
-    return this.#byPolicy.get(policy) ?? this.#open(policy);
+    // The same as before, mostly: a refusal from memory takes longer by the WeakMap (docs/performance.md).
+    if (policy === this.#lastPolicy && this.#last !== undefined) return this.#last;
+    this.#lastPolicy = policy;
+    this.#last = this.#byPolicy.get(policy) ?? this.#open(policy);
+    return this.#last;
   }
 
   #open(policy: RateLimitPolicy): RedisLimit {
