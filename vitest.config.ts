@@ -3,7 +3,8 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
-const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const source = (path: string) => at(`src/${path}`);
 const cores = availableParallelism();
 
 /** What asserts a time, or needs the processor for itself. */
@@ -16,10 +17,13 @@ const timing = [
 
 /** What patches its process, measures it or needs it new, and must not share it with other files. */
 const alone = ["src/hosts/node/prepared-lines.test.ts"];
-const PATCHES = /\bvi\.(?!fn\b|mocked\b)|\bprocess\.(?:on|once|emit|chdir|memoryUsage)\b|\bsetFlagsFromString\b/;
-const patching = readdirSync(source(""), { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".test.ts") && PATCHES.test(readFileSync(source(file), "utf8")))
-  .map((file) => `src/${file}`);
+const PATCHES =
+  /\bvi\.(?!fn\b|mocked\b)|\bprocess\.(?:on|once|emit|chdir|memoryUsage|env\.\w+ =)|\bsetFlagsFromString\b|\b(?:console|globalThis|prototype)\.\w+ = /;
+const patching = ["src", "test", "lab"].flatMap((folder) =>
+  readdirSync(at(folder), { recursive: true, encoding: "utf8" })
+    .map((file) => `${folder}/${file}`)
+    .filter((file) => file.endsWith(".test.ts") && PATCHES.test(readFileSync(at(file), "utf8"))),
+);
 
 /** A group of files with workers of its own; one lane runs after the other. */
 function lane(name: string, order: number, test: TestProjectInlineConfiguration["test"]) {
@@ -51,10 +55,17 @@ export default defineConfig({
         maxWorkers: Math.max(2, cores),
       }),
       lane("system", 2, {
-        include: ["test/**/*.test.ts", "lab/**/*.test.ts", ...alone, ...patching],
+        include: ["{test,lab}/**/*.test.ts"],
+        exclude: [...timing, ...alone, ...patching],
+        pool: "forks",
+        isolate: false,
+        // Half of it waits.
+        maxWorkers: cores + 1,
+      }),
+      lane("alone", 2, {
+        include: [...alone, ...patching],
         exclude: timing,
         pool: "forks",
-        // Half of it waits.
         maxWorkers: cores + 1,
       }),
       lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 1 }),

@@ -8,7 +8,11 @@ import { fileURLToPath } from "node:url";
 const requirements = [
   { debianPackage: "redis-server", commands: ["redis-server"] },
   { debianPackage: "openssl", commands: ["openssl"] },
-  { debianPackage: "chromium", commands: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"] },
+  {
+    // Without a window it needs half of the computing time; older releases of Debian have it in one package.
+    debianPackage: "chromium-headless-shell|chromium",
+    commands: ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+  },
 ];
 
 const installer = fileURLToPath(new URL("./install-debian-packages.sh", import.meta.url));
@@ -20,17 +24,18 @@ const installer = fileURLToPath(new URL("./install-debian-packages.sh", import.m
 export function ensureTestPrograms() {
   const missing = requirements.filter(({ commands }) => !commands.some(isOnPath)).map((entry) => entry.debianPackage);
   if (missing.length === 0) return;
-  const list = missing.join(" ");
+  const names = missing.map((one) => one.split("|").at(-1));
+  const list = names.join(" ");
   if (!isOnPath("apt-get")) {
     throw new Error(
-      `the tests need ${missing.join(" and ")}, and this system has no apt-get to install them with. Install them ` +
+      `the tests need ${names.join(" and ")}, and this system has no apt-get to install them with. Install them ` +
         'with your system\'s package manager so that the commands are on the PATH ("redis-server", "openssl", and one of ' +
         '"chromium", "chromium-browser", "google-chrome"). Tests that need none: npm run test:unit -- src',
     );
   }
   const command = withRootRights(["sh", installer, ...missing]);
   if (command === undefined) {
-    throw new Error(`the tests need ${missing.join(" and ")}. Run as root: apt-get install ${list}`);
+    throw new Error(`the tests need ${names.join(" and ")}. Run as root: apt-get install ${list}`);
   }
   console.info(`Installing what the tests need: ${list}`);
   const [file, ...args] = command;

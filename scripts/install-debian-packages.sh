@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs Debian packages for the tests without leaving a service behind. Runs as root.
-# usage: install-debian-packages.sh PACKAGE...
+# usage: install-debian-packages.sh PACKAGE...     ("a|b": a where there is one, else b)
 set -eu
 
 export DEBIAN_FRONTEND=noninteractive
@@ -23,7 +23,14 @@ fi
 
 # A third-party source that does not answer must not stop us: the packages are Debian's own.
 apt-get update -q || echo "apt-get update reported errors; going on with the lists there are" >&2
-if ! apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"; then
+chosen=
+for package in "$@"; do
+  if ! apt-cache show "${package%%|*}" >/dev/null 2>&1; then package=${package#*|}; fi
+  chosen="$chosen ${package%%|*}"
+done
+# Names of packages have no spaces.
+# shellcheck disable=SC2086
+if ! apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 $chosen; then
   echo "apt-get install failed; finishing what was unpacked" >&2
   dpkg --configure -a || true
   exit 1

@@ -44,7 +44,8 @@ describe("under the fake timers of a test runner", () => {
 
     it("an adaptive limit gives the places of each turn of the event loop back", async () => {
       const { RateLimitConfig, Security, secure } = await load();
-      const rateLimit = RateLimitConfig.adaptive({ baseRequests: 1000, window: 60, maxConcurrency: 3 });
+      const limit = { baseRequests: 1000, minRequests: 1000, window: 60 };
+      const rateLimit = RateLimitConfig.adaptive({ ...limit, maxConcurrency: 3 });
       const security = new Security({ rateLimit });
       const handler = secure(security, () => new Response("done"));
       for (let turn = 0; turn < 10; turn++) {

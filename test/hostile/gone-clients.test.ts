@@ -12,7 +12,7 @@ afterEach(() => host.close());
 
 const places = () => host.security.rateLimits.load.limits[0]?.concurrency?.inProgress;
 const limit = (more: Partial<Parameters<typeof RateLimitConfig.adaptive>[0]> = {}) =>
-  RateLimitConfig.adaptive({ baseRequests: 100_000, window: 60, maxConcurrency: 20, ...more });
+  RateLimitConfig.adaptive({ baseRequests: 100_000, minRequests: 100_000, window: 60, maxConcurrency: 20, ...more });
 
 describe.each(Object.entries(hosts))("a client of %s that is gone", (_name, start) => {
   it("leaves no place taken behind it, however many requests it had sent ahead", async () => {

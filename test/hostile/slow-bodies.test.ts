@@ -13,7 +13,7 @@ let host: RunningHost;
 afterEach(() => host.close());
 
 const limit = (more: Partial<Parameters<typeof RateLimitConfig.adaptive>[0]> = {}) =>
-  RateLimitConfig.adaptive({ baseRequests: 100_000, window: 60, maxConcurrency: 20, ...more });
+  RateLimitConfig.adaptive({ baseRequests: 100_000, minRequests: 100_000, window: 60, maxConcurrency: 20, ...more });
 const load = () => host.security.rateLimits.load;
 const places = () => load().limits[0]?.concurrency?.inProgress;
 

@@ -79,7 +79,7 @@ describe.each(Object.entries(hosts))("on %s", (_name, start) => {
   });
 
   it("never refuses health checks for an adaptive limit, under no other spelling than the router's", async () => {
-    const rateLimit = RateLimitConfig.adaptive({ baseRequests: 10, window: 60 });
+    const rateLimit = RateLimitConfig.adaptive({ baseRequests: 10, minRequests: 10, window: 60 });
     host = await start(limited({ rateLimit, session: undefined }));
     const statuses = async (path: string, times: number) => {
       const seen = new Set<number>();
