@@ -2,25 +2,25 @@ import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
 import { RateLimitConfig, type RateLimitHeaders } from "./config.js";
-import { headerFields, LimitFields, retryAfterSeconds } from "./header-fields.js";
+import { appendLimitFields, LimitFields, retryAfterSeconds } from "./header-fields.js";
 import type { RateLimitDecision } from "./store.js";
-import type { Verdict } from "./verdict.js";
 
 function decision(limit: number, remaining: number, resetMs: number): RateLimitDecision {
   return { isAllowed: true, limit, remaining, resetMs, retryAfterMs: 0, wasReduced: false };
 }
 
-function verdict(
-  name: string,
-  headers: RateLimitHeaders,
-  said: RateLimitDecision,
-  window = 60,
-): Pick<Verdict, "fields" | "decision"> {
+function verdict(name: string, headers: RateLimitHeaders, said: RateLimitDecision, window = 60) {
   const config = RateLimitConfig.tokenBucket({ name, requests: said.limit, window, headers });
-  return { fields: new LimitFields(config), decision: said };
+  return { limiter: { fields: new LimitFields(config) }, decision: said };
 }
 
-describe("headerFields", () => {
+function headerFields(verdicts: Parameters<typeof appendLimitFields>[1]): string[] {
+  const lines: string[] = [];
+  appendLimitFields(lines, verdicts);
+  return lines;
+}
+
+describe("appendLimitFields", () => {
   it("writes the fields of one limit as the draft does", () => {
     expect(headerFields([verdict("default", "standard", decision(100, 99, 600))])).toEqual([
       "RateLimit-Policy",
@@ -111,8 +111,8 @@ describe("headerFields", () => {
         const fields = new LimitFields(config);
         for (const [limit, remaining, seconds] of said) {
           const one = decision(limit, remaining, seconds * 1000);
-          const fresh = headerFields([{ fields: new LimitFields(config), decision: one }]);
-          expect(headerFields([{ fields, decision: one }])).toEqual(fresh);
+          const fresh = headerFields([{ limiter: { fields: new LimitFields(config) }, decision: one }]);
+          expect(headerFields([{ limiter: { fields }, decision: one }])).toEqual(fresh);
         }
       }),
       runs(200),

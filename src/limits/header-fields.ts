@@ -1,7 +1,6 @@
 import { serializeItem } from "structured-headers";
 import type { RateLimitConfig } from "./config.js";
-import type { RateLimitDecision } from "./store.js";
-import type { Verdict } from "./verdict.js";
+import type { Decision, RateLimitDecision } from "./store.js";
 
 /**
  * The header fields of one limit (draft-ietf-httpapi-ratelimit-headers-11): what does not change from
@@ -38,29 +37,36 @@ export class LimitFields {
    * later define it; a client that was refused is told no later moment there than in `Retry-After`.
    */
   state(decision: RateLimitDecision): string {
-    const more = Math.min(wholeSeconds(decision.moreMs ?? decision.resetMs), this.#windowSeconds);
+    const more = Math.min(Math.ceil((decision.moreMs ?? decision.resetMs) / 1000), this.#windowSeconds);
     const seconds = decision.isAllowed ? more : Math.min(more, retryAfterSeconds(decision));
     return `${this.#name};r=${decision.remaining};t=${seconds}`;
   }
 
   /** Seconds until the whole quota is there again: never more than the window that clients are told. */
   resetSeconds({ resetMs }: RateLimitDecision): number {
-    return Math.min(wholeSeconds(resetMs), this.#windowSeconds);
+    return Math.min(Math.ceil(resetMs / 1000), this.#windowSeconds);
   }
 }
 
+/** What a limit says about a request, as far as its header fields tell it. */
+interface Told {
+  readonly limiter: { readonly fields: LimitFields };
+  readonly decision: Decision;
+}
+
 /**
- * The header fields of the limits that looked at a request, as a flat list of names and values. A limit
- * whose store did not count has none.
+ * Appends the header fields of the limits that looked at a request, refused or not, as names and values in turn. A
+ * limit whose store did not count has none.
  *
  * @param verdicts the tightest first; the old fields know one limit only and tell of that
  */
-export function headerFields(verdicts: readonly Pick<Verdict, "fields" | "decision">[]): readonly string[] {
+export function appendLimitFields(head: unknown[], verdicts: readonly Told[]): void {
   let policies = "";
   let states = "";
-  let legacy: Pick<Verdict, "fields" | "decision"> | undefined;
+  let legacy: Told | undefined;
   for (const verdict of verdicts) {
-    const { fields, decision } = verdict;
+    const { limiter, decision } = verdict;
+    const { fields } = limiter;
     if (decision.isUnavailable === true) continue;
     if (fields.isStandard) {
       const separator = policies === "" ? "" : ", ";
@@ -69,21 +75,16 @@ export function headerFields(verdicts: readonly Pick<Verdict, "fields" | "decisi
     }
     if (fields.isLegacy) legacy ??= verdict;
   }
-  const list = policies === "" ? [] : ["RateLimit-Policy", policies, "RateLimit", states];
-  if (legacy === undefined) return list;
-  const { fields, decision } = legacy;
+  if (policies !== "") head.push("RateLimit-Policy", policies, "RateLimit", states);
+  if (legacy === undefined) return;
+  const { limiter, decision } = legacy;
   // These names have always meant the time until the whole quota is there again.
-  const reset = String(fields.resetSeconds(decision));
+  const reset = String(limiter.fields.resetSeconds(decision));
   const [limit, remaining] = [String(decision.limit), String(decision.remaining)];
-  list.push("X-RateLimit-Limit", limit, "X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", reset);
-  return list;
-}
-
-function wholeSeconds(milliseconds: number): number {
-  return Math.ceil(milliseconds / 1000);
+  head.push("X-RateLimit-Limit", limit, "X-RateLimit-Remaining", remaining, "X-RateLimit-Reset", reset);
 }
 
 /** `Retry-After` in whole seconds: at least one, because 0 asks for the same refusal again. */
 export function retryAfterSeconds(decision: RateLimitDecision): number {
-  return Math.max(1, wholeSeconds(decision.retryAfterMs));
+  return Math.max(1, Math.ceil(decision.retryAfterMs / 1000));
 }

@@ -35,7 +35,7 @@ export class RateLimiter {
   readonly shedder: LoadShedder | undefined;
   /** Whether the path decides whether a request is limited. */
   readonly readsPath: boolean;
-  readonly #counts: MemoryCounts | GuardedStore;
+  readonly counts: MemoryCounts | GuardedStore;
   readonly #parts: LimiterParts;
 
   /**
@@ -57,28 +57,23 @@ export class RateLimiter {
     this.controller = createController(config, parts, this.shedder);
     this.readsPath = !excludedPaths.isEmpty || healthCheckPaths?.isEmpty === false;
     const policy = createPolicy(config, id, this.controller);
-    this.#counts =
+    this.counts =
       store === undefined
         ? createMemoryCounts(policy, parts.clock)
         : new GuardedStore(store, policy, { ...parts, onError: onStoreError });
     this.#parts = parts;
   }
 
-  /**
-   * The counts, under the limit that is in force now. The load is followed by the time of the last arrival,
-   * which need not be read again.
-   */
-  get counts(): MemoryCounts | GuardedStore {
+  /** Puts the limit in force that the load allows now, by the time of the last arrival: it need not be read again. */
+  followLoad(): void {
     this.controller?.refresh(this.#parts.load.turns.latestMs);
-    return this.#counts;
   }
 
   /**
-   * Whether a path is not limited; one that cannot be decoded always is. An adaptive limit leaves health
-   * checks alone: an orchestrator that is refused takes a busy process for a dead one.
+   * Whether a path is not limited. An adaptive limit leaves health checks alone: an orchestrator that is refused
+   * takes a busy process for a dead one.
    */
-  excludes(path: string | undefined): boolean {
-    if (path === undefined) return false;
+  excludes(path: string): boolean {
     const { excludedPaths, healthCheckPaths } = this.config;
     return excludedPaths.matches(path) || healthCheckPaths?.matches(path) === true;
   }

@@ -48,11 +48,12 @@ export interface ConsumeOptions {
 export class RateLimits {
   /** The limits of the whole application. */
   readonly limiters: readonly RateLimiter[];
+  /** Whether any limit follows the load. */
+  isAdaptive = false;
   readonly #parts: LimiterParts;
   readonly #byName = new Map<string, RateLimiter>();
   readonly #byConfig = new Map<RateLimitConfig, RateLimiter>();
   readonly #ids = new Set<string>();
-  #isAdaptive = false;
 
   /**
    * @throws ConfigError when two limits have one name
@@ -116,11 +117,6 @@ export class RateLimits {
     return limiter.counts.reset(limiter.keys.keyFor(requireKey("reset", key)));
   }
 
-  /** Whether any limit follows the load. */
-  get isAdaptive(): boolean {
-    return this.#isAdaptive;
-  }
-
   /** The stores of the limits, each once. */
   get stores(): ReadonlySet<RateLimitStore> {
     return new Set([...this.#byConfig.keys()].flatMap(({ store }) => store ?? []));
@@ -163,7 +159,7 @@ export class RateLimits {
     const limiter = new RateLimiter(config, this.#parts, id);
     this.#ids.add(id);
     this.#byConfig.set(config, limiter);
-    this.#isAdaptive ||= limiter.controller !== undefined;
+    this.isAdaptive ||= limiter.controller !== undefined;
     // The application's limits come first and keep their names.
     if (!this.#byName.has(config.name)) this.#byName.set(config.name, limiter);
     return limiter;

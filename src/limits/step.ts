@@ -4,7 +4,6 @@ import type { Refusal, StepResult } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import type { InFlight } from "../overload/in-flight.js";
 import { type LoadShedder, SHED } from "../overload/shedder.js";
-import type { RateLimitRequest } from "./config.js";
 import type { RateLimiter } from "./limiter.js";
 import { LimitsVerdict, Verdict } from "./verdict.js";
 
@@ -32,40 +31,64 @@ type LimitsStep = (passage: LimitedPassage) => StepResult;
  * are refused; but no store is asked for a request that has no place.
  */
 export function limitByClient(limiters: readonly RateLimiter[], addresses: AddressCheck): LimitsStep | undefined {
-  const limits = new RateLimitStep(limiters.filter(({ config }) => config.keyBy === "client"));
+  const limits = limiters.filter(({ config }) => config.keyBy === "client");
   const shedders = limiters.flatMap(({ shedder }) => shedder ?? []);
-  const count = limits.isEmpty ? undefined : countBy(limits, addresses, () => undefined);
+  const count = limits.length === 0 ? undefined : countBy(limits, addresses);
   if (shedders.length === 0) return count;
   const shed = (passage: LimitedPassage) => (passage.isPreflight ? undefined : refuseWithoutPlace(passage, shedders));
   if (count === undefined) return shed;
-  if (limits.asksStores) return (passage) => shed(passage) ?? count(passage);
+  if (limits.some(asksStore)) return (passage) => shed(passage) ?? count(passage);
   return (passage) => count(passage) ?? shed(passage);
 }
 
 /** The step for limits by verified identity; `undefined` where there are none. */
 export function limitByIdentity(limiters: readonly RateLimiter[], addresses: AddressCheck): LimitsStep | undefined {
-  const limits = new RateLimitStep(limiters.filter(({ config }) => config.keyBy === "identity"));
-  return limits.isEmpty ? undefined : countBy(limits, addresses, ({ verified }) => verified?.claims.sub);
+  const limits = limiters.filter(({ config }) => config.keyBy === "identity");
+  return limits.length === 0 ? undefined : countBy(limits, addresses);
 }
 
-function countBy(
-  limits: RateLimitStep,
-  addresses: AddressCheck,
-  identityOf: (passage: LimitedPassage) => string | undefined,
-): LimitsStep {
-  const { countsAddresses, readsPath } = limits;
-  const judge = (passage: LimitedPassage, verdict: LimitsVerdict | undefined) => {
-    if (verdict === undefined) return undefined;
-    passage.limits = passage.limits?.and(verdict) ?? verdict;
-    return verdict.refusal;
-  };
+/** Whether a limit costs a round trip. */
+function asksStore({ counts }: RateLimiter): boolean {
+  return !counts.isLocal;
+}
+
+/**
+ * The step that counts a request by limits and says whether it may go on. What one limit took is given back when
+ * another refuses, so that a refused request takes nothing. It waits only for stores.
+ */
+export function countBy(limiters: readonly RateLimiter[], addresses: AddressCheck): LimitsStep {
+  const countsAddresses = limiters.some(({ config }) => config.key === undefined);
+  const readsPath = limiters.some((limiter) => limiter.readsPath);
+  const take = limiters.some(asksStore) ? takeAll : takeInMemory;
+  const adaptive = limiters.filter(({ controller }) => controller !== undefined);
   return (passage) => {
     if (passage.isPreflight) return undefined;
     const { view } = passage;
+    const { request } = view;
     if (countsAddresses) addresses.look(view);
-    const verdict = limits.check(view, view.request, identityOf(passage), readsPath ? passage.path : undefined);
-    return verdict instanceof Promise ? verdict.then((settled) => judge(passage, settled)) : judge(passage, verdict);
+    for (const limiter of adaptive) limiter.followLoad();
+    const path = readsPath ? passage.path : undefined;
+    const verdicts: Verdict[] = [];
+    for (const limiter of limiters) {
+      // A path that cannot be decoded is limited.
+      if (path !== undefined && limiter.excludes(path)) continue;
+      const key = limiter.keys.keyOf(request, view.clientIp, passage.verified?.claims.sub);
+      if (key !== undefined) verdicts.push(new Verdict(limiter, key, limiter.keys.costOf(request)));
+    }
+    if (verdicts.length === 0) return undefined;
+    const taken = take(verdicts);
+    return taken instanceof Promise ? taken.then((settled) => note(passage, settled)) : note(passage, taken);
   };
+}
+
+/** Leaves in a request what its limits decided, and tells of it. */
+function note(passage: LimitedPassage, taken: readonly Verdict[]): Refusal | undefined {
+  for (const { limiter, decision } of taken) {
+    if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(passage.view, decision);
+  }
+  const verdict = new LimitsVerdict(taken);
+  passage.limits = passage.limits?.and(verdict) ?? verdict;
+  return verdict.refusal;
 }
 
 /** Refuses a request that there is no place for, and gives it one otherwise. */
@@ -86,57 +109,6 @@ function refuseWithoutPlace(passage: LimitedPassage, shedders: readonly LoadShed
 function clientOf(passage: LimitedPassage, shedder: LoadShedder): string {
   for (const { limiter, key } of passage.limits?.verdicts ?? []) if (limiter.shedder === shedder) return key;
   return shedder.clientOf(passage.view);
-}
-
-/** The limits that one step of the pipeline asks: those by client, or those by identity. */
-export class RateLimitStep {
-  readonly #limiters: readonly RateLimiter[];
-  /** Whether there is nothing to ask. */
-  readonly isEmpty: boolean;
-  /** Whether requests are counted by their client's address, or may be. */
-  readonly countsAddresses: boolean;
-  /** Whether a limit excludes paths, so that `check` must be given the request's. */
-  readonly readsPath: boolean;
-  /** Whether a store is asked, which costs a round trip. */
-  readonly asksStores: boolean;
-
-  constructor(limiters: readonly RateLimiter[]) {
-    this.#limiters = limiters;
-    this.isEmpty = limiters.length === 0;
-    this.countsAddresses = limiters.some(({ config }) => config.key === undefined);
-    this.readsPath = limiters.some(({ readsPath }) => readsPath);
-    this.asksStores = limiters.some(({ counts }) => !counts.isLocal);
-  }
-
-  /**
-   * Counts a request and says whether it may go on. What one limit took is given back when another
-   * refuses, so that a refused request takes nothing.
-   *
-   * @param view the request
-   * @param request the host's request, for `key` and `cost`
-   * @param identity the verified `sub`; `undefined` when there is none, or not yet
-   * @param path the decoded path, for `exclude`; `undefined` when it cannot be decoded
-   * @returns `undefined` when no limit applies; a promise only when a store must be waited for
-   */
-  check(
-    view: RequestView,
-    request: RateLimitRequest,
-    identity: string | undefined,
-    path: string | undefined,
-  ): MaybePromise<LimitsVerdict | undefined> {
-    const verdicts: Verdict[] = [];
-    for (const limiter of this.#limiters) {
-      const key = limiter.excludes(path) ? undefined : limiter.keys.keyOf(request, view.clientIp, identity);
-      if (key !== undefined) verdicts.push(new Verdict(limiter, key, limiter.keys.costOf(request)));
-    }
-    if (verdicts.length === 0) return undefined;
-    if (!this.asksStores) {
-      takeInMemory(verdicts);
-      return report(view, verdicts);
-    }
-    const taken = takeAll(verdicts);
-    return taken instanceof Promise ? taken.then((settled) => report(view, settled)) : report(view, taken);
-  }
 }
 
 /**
@@ -163,22 +135,15 @@ function takeAll(verdicts: readonly Verdict[]): MaybePromise<readonly Verdict[]>
 }
 
 /** Takes from limits in memory, or from none of them when one refuses: then each tells what it would say. */
-function takeInMemory(verdicts: readonly Verdict[]): void {
+function takeInMemory(verdicts: readonly Verdict[]): readonly Verdict[] {
   for (let index = 0; index < verdicts.length; index++) {
     const verdict = verdicts[index];
     // A limit in memory answers at once.
     void verdict?.take();
     if (verdict?.refuses !== true) continue;
-    for (const earlier of verdicts.slice(0, index)) earlier.giveBack();
-    for (const later of verdicts.slice(index + 1)) later.peek();
-    return;
+    for (let other = 0; other < index; other++) verdicts[other]?.giveBack();
+    for (let other = index + 1; other < verdicts.length; other++) verdicts[other]?.peek();
+    break;
   }
-}
-
-function report(view: RequestView, verdicts: readonly Verdict[]): LimitsVerdict {
-  const verdict = new LimitsVerdict(verdicts);
-  for (const { limiter, decision } of verdict.verdicts) {
-    if (!decision.isAllowed && decision.isUnavailable !== true) limiter.reportExceeded(view, decision);
-  }
-  return verdict;
+  return verdicts;
 }

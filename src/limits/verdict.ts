@@ -1,5 +1,5 @@
 import type { Refusal } from "../core/problem.js";
-import { headerFields, type LimitFields, retryAfterSeconds } from "./header-fields.js";
+import { retryAfterSeconds } from "./header-fields.js";
 import type { RateLimiter } from "./limiter.js";
 import { COUNTS_UNAVAILABLE, quotaExceeded, REDUCED_CAPACITY, type TemporaryRefusal } from "./refusals.js";
 import type { Decision } from "./store.js";
@@ -20,7 +20,8 @@ export class Verdict {
   decision: Decision = NOT_ASKED;
   /** Whether this refuses the request; a dry run never does. */
   refuses = false;
-  #hasTaken = false;
+  /** Whether the quota was asked to take the cost, and has not got it back. */
+  #hasAsked = false;
 
   constructor(
     readonly limiter: RateLimiter,
@@ -28,16 +29,11 @@ export class Verdict {
     readonly cost: number,
   ) {}
 
-  get fields(): LimitFields {
-    return this.limiter.fields;
-  }
-
   /** Takes the cost, if the quota has it. A promise only when a store must be waited for. */
   take(): Promise<void> | undefined {
+    this.#hasAsked = true;
     const answer = this.limiter.counts.consume(this.key, this.cost);
-    if (answer instanceof Promise) return answer.then((decision) => this.#noteTaken(decision));
-    this.#noteTaken(answer);
-    return undefined;
+    return answer instanceof Promise ? answer.then((decision) => this.#decide(decision)) : this.#decide(answer);
   }
 
   /** Asks what memory would decide now; a store is not asked. */
@@ -48,21 +44,16 @@ export class Verdict {
 
   /** Gives back what was taken, if anything was. */
   giveBack(): void {
-    if (!this.#hasTaken) return;
-    this.#hasTaken = false;
     const { decision, key, cost } = this;
+    if (!this.#hasAsked || !decision.isAllowed || decision.isUnavailable === true) return;
+    this.#hasAsked = false;
     const { counts } = this.limiter;
     void counts.giveBack(key, cost, decision);
     if (counts.isLocal) this.peek();
     else this.decision = { ...decision, remaining: Math.min(decision.limit, decision.remaining + cost) };
   }
 
-  #noteTaken(decision: Decision): void {
-    this.#decide(decision);
-    this.#hasTaken = decision.isAllowed && decision.isUnavailable !== true;
-  }
-
-  #decide(decision: Decision): void {
+  #decide(decision: Decision): undefined {
     this.decision = decision;
     this.refuses = !decision.isAllowed && !this.limiter.config.dryRun;
   }
@@ -125,14 +116,6 @@ export class LimitsVerdict {
     return tightest && rateLimitState(tightest.limiter, tightest.decision);
   }
 
-  /**
-   * The `RateLimit` header fields for the response, refused or not, as a flat list of names and
-   * values. They are not among those of the refusal.
-   */
-  get headers(): readonly string[] {
-    return headerFields(this.verdicts);
-  }
-
   /** Together with what a later step of the pipeline decided; refuses when either does. */
   and(later: LimitsVerdict): LimitsVerdict {
     return new LimitsVerdict([...this.verdicts, ...later.verdicts]);
@@ -171,18 +154,16 @@ function byTightness(a: Verdict, b: Verdict): number {
 
 /** A quota that is used up says more than a reduction, and that more than a store that is gone. */
 function preparedFor(verdicts: readonly Verdict[]): TemporaryRefusal {
-  const exceeded = verdicts.filter(isExceeded);
-  const [first] = exceeded;
-  if (first === undefined) return verdicts.some(isReduced) ? REDUCED_CAPACITY : COUNTS_UNAVAILABLE;
-  return exceeded.length === 1
-    ? first.limiter.quotaExceeded
-    : quotaExceeded(exceeded.map(({ limiter }) => limiter.name));
-}
-
-function isReduced({ refuses, decision }: Verdict): boolean {
-  return refuses && decision.wasReduced;
-}
-
-function isExceeded({ refuses, decision }: Verdict): boolean {
-  return refuses && decision.isUnavailable !== true && !decision.wasReduced;
+  let first: RateLimiter | undefined;
+  let several: readonly string[] | undefined;
+  let isReduced = false;
+  for (const { refuses, decision, limiter } of verdicts) {
+    if (!refuses) continue;
+    if (decision.wasReduced) isReduced = true;
+    else if (decision.isUnavailable === true) continue;
+    else if (first === undefined) first = limiter;
+    else several = [...(several ?? [first.name]), limiter.name];
+  }
+  if (first !== undefined) return several === undefined ? first.quotaExceeded : quotaExceeded(several);
+  return isReduced ? REDUCED_CAPACITY : COUNTS_UNAVAILABLE;
 }

@@ -1,4 +1,5 @@
 import { createNonce } from "../headers/csp/nonce.js";
+import { appendLimitFields } from "../limits/header-fields.js";
 import type { Passage } from "./passage.js";
 import type { Policy } from "./policy.js";
 
@@ -41,11 +42,11 @@ export function appendChangingLines(
     for (const line of headers.nonceLines) head.push(line.name, line.value(nonce));
   }
   if (cors !== undefined) {
-    append(head, cors.linesFor(passage.view.header("origin")));
+    for (const line of cors.linesFor(passage.view.header("origin"))) head.push(line);
     // Caches must know what decides about these lines (RFC 9110 section 12.5.5).
     head.push("Vary", "Origin");
   }
-  if (passage.limits !== undefined) append(head, passage.limits.headers);
+  if (passage.limits !== undefined) appendLimitFields(head, passage.limits.verdicts);
   // A response that sets a session cookie must not be served to anybody else: RFC 9111 section 7.3.
   if (cookie !== undefined) head.push("Set-Cookie", cookie, "Cache-Control", "no-store");
   // Nor one that depends on who asked. The browser of who asked may keep it.
@@ -147,9 +148,4 @@ export function cookieBeside(cacheControl: unknown, passage: Passage, cookie: st
   if (cookie === undefined || cacheControl === undefined || passage.usesSession) return cookie;
   const directives = String(cacheControl);
   return SHARED.test(directives) && !NOT_SHARED.test(directives) ? undefined : cookie;
-}
-
-/** Measured faster than spreading, which goes through the iterator of the list. */
-function append(head: unknown[], lines: readonly string[]): void {
-  for (let index = 0; index < lines.length; index++) head.push(lines[index]);
 }

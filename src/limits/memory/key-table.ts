@@ -94,7 +94,7 @@ export class KeyTable {
     this.#stride = timesPerSlot + 1;
     this.#load = LOADS[timesPerSlot];
     this.#segments = Array.from({ length: SEGMENTS }, () => new Segment());
-    const first = this.#segmentOf(0);
+    const first = this.#segmentAt(0);
     this.times = first.times;
     this.bits = first.bits;
   }
@@ -111,11 +111,11 @@ export class KeyTable {
 
   /** The index of the key's first double in `times`, or -1. */
   locate(high: number, low: number): number {
-    const segment = this.#segmentOf(high);
-    const { slots, bits } = segment;
+    const { slots, times, bits } = this.#segmentAt(high >>> SEGMENT_SHIFT);
     if (slots === 0) return -1;
     const stride = this.#stride;
-    this.#open(segment);
+    this.times = times;
+    this.bits = bits;
     let slot = Math.floor((low >>> 0) * TO_UNIT * slots);
     for (;;) {
       const at = slot * stride * 2;
@@ -140,7 +140,7 @@ export class KeyTable {
       return known;
     }
     this.mostLive++;
-    const segment = this.#segmentOf(high);
+    const segment = this.#segmentAt(high >>> SEGMENT_SHIFT);
     if (segment.used >= segment.mostUsed) this.#rebuild(segment, now);
     segment.used++;
     this.#open(segment);
@@ -173,14 +173,9 @@ export class KeyTable {
     for (let lane = index; lane < index + this.#stride - 1; lane++) times[lane] = 0;
   }
 
-  #segmentOf(high: number): Segment {
-    return this.#segmentAt(high >>> SEGMENT_SHIFT);
-  }
-
   #segmentAt(place: number): Segment {
-    const segment = this.#segments[place];
-    if (segment === undefined) throw new RangeError("a fingerprint has 32 bits");
-    return segment;
+    // The upper bits of 32 that are left behind the shift name one of them.
+    return this.#segments[place] as Segment;
   }
 
   /** Frees the slots of past keys that the hand meets, or else those of the live ones that used least. */

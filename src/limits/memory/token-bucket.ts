@@ -50,31 +50,32 @@ export class TokenBuckets implements MemoryCounts {
     let index = table.locate(keyHasher.high, keyHasher.low);
     const fullAt = index === -1 ? 0 : table.at(index);
     const debt = fullAt > now ? fullAt - now : 0;
+    if (cost === 0) return this.#decision(debt, 0);
     const after = debt + cost * this.#token;
-    if (cost === 0) return this.#allow(debt);
     if (after > this.#window) return this.#refuse(debt, after, cost);
-    if (fullAt <= now) index = table.claim(keyHasher.high, keyHasher.low, now);
+    // The table counts a key among the live ones by a time other than 0: that one has its place.
+    if (fullAt === 0) index = table.claim(keyHasher.high, keyHasher.low, now);
     table.times[index] = now + after;
-    return this.#allow(after);
+    return this.#decision(after, 0);
   }
 
   charge(key: string, cost: number): RateLimitDecision {
     const table = this.#table;
     const now = this.#now();
     const debt = this.#debt(key, now);
-    if (cost === 0) return this.#allow(debt);
+    if (cost === 0) return this.#decision(debt, 0);
     const wanted = debt + cost * this.#token;
     const after = Math.min(wanted, 2 * this.#window);
     const { high, low } = keyHasher;
     const index = debt > 0 ? table.locate(high, low) : table.claim(high, low, now);
     table.times[index] = now + after;
-    return wanted > this.#window ? this.#refuse(after, after + this.#token, 1) : this.#allow(after);
+    return wanted > this.#window ? this.#refuse(after, after + this.#token, 1) : this.#decision(after, 0);
   }
 
   peek(key: string, cost: number): RateLimitDecision {
     const debt = this.#debt(key, this.#now());
     const after = debt + cost * this.#token;
-    return after > this.#window && cost > 0 ? this.#refuse(debt, after, cost) : this.#allow(debt);
+    return after > this.#window && cost > 0 ? this.#refuse(debt, after, cost) : this.#decision(debt, 0);
   }
 
   giveBack(key: string, cost: number): void {
@@ -101,43 +102,35 @@ export class TokenBuckets implements MemoryCounts {
     return fullAt > now ? fullAt - now : 0;
   }
 
-  #allow(debt: number): RateLimitDecision {
-    return {
-      isAllowed: true,
-      limit: this.#requests,
-      remaining: this.#remaining(debt),
-      resetMs: this.#wholeMs(debt),
-      moreMs: this.#moreMs(debt),
-      retryAfterMs: 0,
-      wasReduced: false,
-    };
-  }
-
   #refuse(debt: number, after: number, cost: number): RateLimitDecision {
-    const refused = {
-      isAllowed: false,
-      limit: this.#requests,
-      remaining: this.#remaining(debt),
-      resetMs: this.#wholeMs(debt),
-      moreMs: this.#moreMs(debt),
-      // What costs more than a full bucket is never admitted; a window is as good an answer as any.
-      retryAfterMs: this.#wholeMs(cost > this.#requests ? Math.max(this.#window, debt) : after - this.#window),
-      wasReduced: false,
-    };
+    // What costs more than a full bucket is never admitted; a window is as good an answer as any.
+    const wait = cost > this.#requests ? Math.max(this.#window, debt) : after - this.#window;
+    const refused = this.#decision(debt, wait);
     return debt <= this.#window ? refused : { ...refused, debt: Math.ceil((debt - this.#window) / this.#token) };
   }
 
-  #remaining(debt: number): number {
-    return Math.max(0, Math.floor((this.#window - debt) / this.#token));
+  /**
+   * The decision on a key whose bucket is `debt` units from full.
+   *
+   * @param wait units until the same request is admitted; 0 when it was
+   */
+  #decision(debt: number, wait: number): RateLimitDecision {
+    const remaining = Math.max(0, Math.floor((this.#window - debt) / this.#token));
+    const untilNext = debt + (remaining + 1) * this.#token - this.#window;
+    return {
+      isAllowed: wait === 0,
+      limit: this.#requests,
+      remaining,
+      resetMs: this.#wholeMs(debt),
+      moreMs: debt === 0 ? 0 : this.#wholeMs(untilNext),
+      retryAfterMs: wait === 0 ? 0 : this.#wholeMs(wait),
+      wasReduced: false,
+    };
   }
 
-  /** Until the next whole token. */
-  #moreMs(debt: number): number {
-    return debt === 0 ? 0 : this.#wholeMs(debt + (this.#remaining(debt) + 1) * this.#token - this.#window);
-  }
-
+  /** Units in whole ticks and these in whole milliseconds, both rounded up. */
   #wholeMs(units: number): number {
-    return this.#time.toWholeMs(Math.ceil(units / this.#requests));
+    return Math.ceil(Math.ceil(units / this.#requests) / this.#time.perMs);
   }
 
   /** The time in units. */
