@@ -1,5 +1,4 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { systemClock } from "../../src/core/clock.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
 import { RevocationCopy } from "../../src/redis/revocation-copy.js";
@@ -164,7 +163,7 @@ async function onCluster(
 async function revokeMany(url: string): Promise<void> {
   const connection = new RedisConnection(readRedisOptions({ url, deadline: 10_000 }));
   await connection.open(10_000);
-  const copy = new RevocationCopy(systemClock, 2 * REVOKED);
+  const copy = new RevocationCopy(2 * REVOKED);
   const expiresMs = Date.now() + 3_600_000;
   for (let index = 0; index < REVOKED; index++) copy.add({ kind: "t", name: `t${index}`, untilMs: 0, expiresMs });
   const transfer = new RevocationTransfer(connection, copy);

@@ -13,42 +13,31 @@ const NOW = defineScript(`${WITH_TIME} return now`);
 /**
  * The clock of Redis, as far as it is known here: what it said, and what has passed since by a clock that
  * nobody sets. It is behind by what an answer takes to come.
+ *
+ * @returns tells the time in milliseconds since 1970; a Promise while it is not known
  */
-export class RedisClock {
-  readonly #connection: RedisConnection;
-  readonly #clock: Clock;
-  readonly #key: string;
-  #toldMs = 0;
+export function redisClock(connection: RedisConnection, clock: Clock = systemClock): () => number | Promise<number> {
+  let toldMs = 0;
   /** When it was told, by the monotonic clock of this process. */
-  #toldAtMs = Number.NEGATIVE_INFINITY;
-  #asking: Promise<number> | undefined;
-
-  constructor(connection: RedisConnection, clock: Clock = systemClock) {
-    this.#connection = connection;
-    this.#clock = clock;
-    this.#key = `${connection.prefix}:clock`;
-  }
-
-  /** The time now, in milliseconds since 1970; a Promise while it is not known. */
-  now(): number | Promise<number> {
-    const sinceMs = this.#clock.monotonicMs() - this.#toldAtMs;
-    if (sinceMs > STALE_MS) return this.#ask();
-    if (sinceMs > FRESH_MS) this.#ask().catch(() => {});
-    return this.#toldMs + Math.floor(sinceMs);
-  }
-
-  #ask(): Promise<number> {
-    this.#asking ??= this.#askOnce().finally(() => {
-      this.#asking = undefined;
-    });
-    return this.#asking;
-  }
-
-  async #askOnce(): Promise<number> {
-    const told = await this.#connection.run(NOW, [this.#key], []);
+  let toldAtMs = Number.NEGATIVE_INFINITY;
+  let asking: Promise<number> | undefined;
+  const askOnce = async () => {
+    const told = await connection.run(NOW, [`${connection.prefix}:clock`], []);
     if (typeof told !== "number") throw unexpectedReply("time");
-    this.#toldMs = told;
-    this.#toldAtMs = this.#clock.monotonicMs();
+    toldMs = told;
+    toldAtMs = clock.monotonicMs();
     return told;
-  }
+  };
+  const ask = () => {
+    asking ??= askOnce().finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+  return () => {
+    const sinceMs = clock.monotonicMs() - toldAtMs;
+    if (sinceMs > STALE_MS) return ask();
+    if (sinceMs > FRESH_MS) ask().catch(() => {});
+    return toldMs + Math.floor(sinceMs);
+  };
 }

@@ -87,15 +87,16 @@ export class RedisConnection {
    * Runs a script by its hash, and loads it where the server does not have it.
    *
    * @param keys all in one hash slot, should Redis be a Cluster
+   * @param isCollected as of {@link send}
    * @returns what the script returns; rejects when Redis fails or does not answer in time
    */
-  run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return this.send(keys[0] ?? "", (client) => runScript(client, script, keys, args));
-  }
-
-  /** Like `run`, for a call that collected already what one turn of the event loop asks: it is written at once. */
-  runCollected(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
-    return this.send(keys[0] ?? "", (client) => runScript(client, script, keys, args), true);
+  run(
+    script: Script,
+    keys: readonly string[],
+    args: readonly RedisArgument[],
+    isCollected = false,
+  ): Promise<unknown> {
+    return this.send(keys[0] ?? "", (client) => runScript(client, script, keys, args), isCollected);
   }
 
   /**

@@ -20,7 +20,8 @@ export class Deadline {
   readonly #onMiss: (error: RedisDeadlineError) => void;
   #timer: NodeJS.Timeout | undefined;
   #rounds = 0;
-  #isOver = false;
+  /** Whether it was ended or missed. */
+  isOver = false;
 
   /** @param onMiss is called once, unless the deadline was ended before */
   constructor(milliseconds: number, onMiss: (error: RedisDeadlineError) => void) {
@@ -28,21 +29,16 @@ export class Deadline {
     this.#onMiss = onMiss;
   }
 
-  /** Whether it was ended or missed. */
-  get isOver(): boolean {
-    return this.#isOver;
-  }
-
   /** Counts from now on; whatever was counted before is forgotten. */
   start(): void {
-    if (this.#isOver) return;
+    if (this.isOver) return;
     clearTimeout(this.#timer);
     this.#rounds = 0;
     this.#count();
   }
 
   end(): void {
-    this.#isOver = true;
+    this.isOver = true;
     clearTimeout(this.#timer);
   }
 
@@ -53,7 +49,7 @@ export class Deadline {
       const wasBusy = systemClock.monotonicMs() - startMs > this.#milliseconds + LATE_MS;
       // Immediates run after what has arrived was read.
       setImmediate(() => {
-        if (this.#isOver) return;
+        if (this.isOver) return;
         if (wasBusy && this.#rounds < MOST_ROUNDS) this.#count();
         else this.#miss();
       });
@@ -61,7 +57,7 @@ export class Deadline {
   }
 
   #miss(): void {
-    this.#isOver = true;
+    this.isOver = true;
     const message = `Redis did not answer within ${this.#milliseconds} ms`;
     const missed =
       this.#rounds > 1

@@ -30,11 +30,11 @@ export class Fleet {
   readonly #clock: Clock;
   readonly #key: string;
   readonly #id = randomBytes(12).toString("base64url");
-  #timer: NodeJS.Timeout | undefined;
   readonly #expected: number;
-  readonly #firstBeats: NodeJS.Timeout[] = [];
+  /** The place of this process among those that were counted; `undefined` before it was. */
+  rank: number | undefined;
+  #timers: readonly NodeJS.Timeout[] = [];
   #processes = 1;
-  #rank: number | undefined;
   /** Since when every count was smaller than `#processes`, without a failure in between. */
   #smallerSinceMs: number | undefined;
   #countedAtMs = Number.NEGATIVE_INFINITY;
@@ -53,17 +53,13 @@ export class Fleet {
     return Math.max(this.#processes, this.#expected);
   }
 
-  /** The place of this process among those that were counted; `undefined` before it was. */
-  get rank(): number | undefined {
-    return this.#rank;
-  }
-
   /** Begins to give signs of life; does nothing when it has begun. */
   start(): void {
-    if (this.#timer !== undefined || this.#isClosed) return;
-    this.#timer = setInterval(() => void this.beat(), BEAT_MS).unref();
-    for (const afterMs of FIRST_BEATS_MS) this.#firstBeats.push(setTimeout(() => void this.beat(), afterMs).unref());
-    void this.beat();
+    if (this.#timers.length > 0 || this.#isClosed) return;
+    const beat = () => void this.beat();
+    this.#timers = [setInterval(beat, BEAT_MS), ...FIRST_BEATS_MS.map((afterMs) => setTimeout(beat, afterMs))];
+    for (const timer of this.#timers) timer.unref();
+    beat();
   }
 
   /** Gives one sign of life and counts; never rejects. */
@@ -81,9 +77,8 @@ export class Fleet {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearInterval(this.#timer);
-    for (const timer of this.#firstBeats) clearTimeout(timer);
-    if (this.#timer === undefined) return;
+    for (const timer of this.#timers) clearTimeout(timer);
+    if (this.#timers.length === 0) return;
     await this.#connection.send(this.#key, (client) => client.zrem(this.#key, this.#id)).catch(() => {});
   }
 
@@ -103,6 +98,6 @@ export class Fleet {
     }
     this.#smallerSinceMs = undefined;
     this.#processes = count;
-    this.#rank = rank;
+    this.rank = rank;
   }
 }

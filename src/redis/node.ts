@@ -35,8 +35,8 @@ export interface NodeParts {
  */
 export class RedisNode {
   readonly #parts: NodeParts;
-  /** What is answered while it is down. */
-  #outage: RedisUnavailableError | undefined;
+  /** Why it is not asked now; `undefined`: it is. */
+  outage: RedisUnavailableError | undefined;
   #trialTimer: NodeJS.Timeout | undefined;
   #trialMs = FIRST_TRIAL_MS;
   #isTrying = false;
@@ -51,11 +51,6 @@ export class RedisNode {
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
-  }
-
-  /** Why it is not asked now; `undefined`: it is. */
-  get outage(): RedisUnavailableError | undefined {
-    return this.#outage;
   }
 
   /**
@@ -95,17 +90,17 @@ export class RedisNode {
 
   /** It did not do what it was asked: should it be unable to, the next fail at once. */
   failed(error: unknown): void {
-    if (this.#outage !== undefined || this.#isClosed || !isOutage(error)) return;
+    if (this.outage !== undefined || this.#isClosed || !isOutage(error)) return;
     const message = error instanceof Error ? error.message : String(error);
     const storeCause = error instanceof RedisDeadlineError ? error.storeCause : "connection";
-    this.#outage = new RedisUnavailableError(message, { cause: error, storeCause });
+    this.outage = new RedisUnavailableError(message, { cause: error, storeCause });
     this.#noteHeard();
     this.#scheduleTrial();
   }
 
   /** Makes a trial now, if it is down. */
   tryNow(): void {
-    if (this.#outage !== undefined) void this.#try();
+    if (this.outage !== undefined) void this.#try();
   }
 
   close(): void {
@@ -172,7 +167,7 @@ export class RedisNode {
     const isUp = await this.#isUp();
     this.#isTrying = false;
     if (isUp) {
-      this.#outage = undefined;
+      this.outage = undefined;
       this.#trialMs = FIRST_TRIAL_MS;
       return;
     }
@@ -209,7 +204,7 @@ export class RedisNode {
     const connection = this.#parts.connection();
     // What is connecting has a time of its own, which is longer where TLS is far away.
     if (connection?.status !== "ready" && connection?.status !== "connect") return;
-    if (before === undefined || this.#heard !== before || this.#outage === undefined) return;
+    if (before === undefined || this.#heard !== before || this.outage === undefined) return;
     if (systemClock.monotonicMs() - before.atMs < SILENCE_MS) return;
     this.#heard = undefined;
     before.stream?.destroy();

@@ -10,7 +10,7 @@ import { RedisConnection } from "./connection.js";
 import { Fleet } from "./fleet.js";
 import { RedisRateLimits } from "./limits/limits.js";
 import { type RedisStoreOptions, readRedisOptions } from "./options.js";
-import { RedisReplay } from "./replay.js";
+import { redisReplay } from "./replay.js";
 import { RedisRevocations } from "./revocations.js";
 import { RedisSessions } from "./sessions.js";
 
@@ -144,7 +144,7 @@ function createParts(options: RedisStoreOptions) {
   const settings = readRedisOptions(options);
   const connection = new RedisConnection(settings);
   const fleet = new Fleet(connection, settings.processes);
-  const limits = new RedisRateLimits(connection, { fleet, lease: settings.lease, clock: systemClock });
+  const limits = new RedisRateLimits(connection, fleet, settings.lease, systemClock);
   const revocations = new RedisRevocations(connection);
   let closing: Promise<void> | undefined;
   const close = async () => {
@@ -158,7 +158,7 @@ function createParts(options: RedisStoreOptions) {
     limits,
     revocations,
     sessions: new RedisSessions(connection),
-    replay: new RedisReplay(connection),
+    replay: redisReplay(connection),
     close: () => (closing ??= close()),
   };
 }

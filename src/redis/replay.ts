@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type Clock, systemClock } from "../core/clock.js";
+import { systemClock } from "../core/clock.js";
 import type { ReplayStore } from "../jwt/replay.js";
 import type { RedisConnection } from "./connection.js";
 
@@ -8,26 +8,21 @@ const GRACE_MS = 60_000;
 /** About 30 years: a longer time is no number for Redis. */
 const LONGEST_MS = 1e12;
 
-/** Used tokens that all machines with the same Redis know: each id is a key that goes by itself. */
-export class RedisReplay implements ReplayStore {
-  readonly #connection: RedisConnection;
-  readonly #clock: Clock;
-
-  constructor(connection: RedisConnection, clock: Clock = systemClock) {
-    this.#connection = connection;
-    this.#clock = clock;
-  }
-
-  /** Rejects when Redis does not answer: whether it was the first use cannot be known then. */
-  async claim(id: string, expiresAt: number): Promise<boolean> {
-    const remainingMs = Math.ceil(expiresAt * 1000 - this.#clock.wallMs()) + GRACE_MS;
+/**
+ * Used tokens that all machines with the same Redis know: each id is a key that goes by itself. A claim is
+ * rejected when Redis does not answer: whether it was the first use cannot be known then.
+ */
+export function redisReplay(connection: RedisConnection): ReplayStore {
+  const claim = async (id: string, expiresAt: number) => {
+    const remainingMs = Math.ceil(expiresAt * 1000 - systemClock.wallMs()) + GRACE_MS;
     // Used after its end, when it may be forgotten already.
     if (remainingMs <= 0) return false;
     // The hash makes keys of one length of whatever an issuer writes; UTF-16 keeps apart what UTF-8 would not.
-    const key = `${this.#connection.prefix}:replay:${createHash("sha256").update(id, "utf16le").digest("base64url")}`;
-    const answer = await this.#connection.send(key, (client) =>
+    const key = `${connection.prefix}:replay:${createHash("sha256").update(id, "utf16le").digest("base64url")}`;
+    const answer = await connection.send(key, (client) =>
       client.set(key, "1", "PX", Math.min(LONGEST_MS, remainingMs), "NX"),
     );
     return answer === "OK";
-  }
+  };
+  return { claim };
 }

@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.js";
+import { systemClock } from "../core/clock.js";
 import { MemoryRevocationList } from "../jwt/revocation.js";
 import { GRACE_MS } from "./revocation-scripts.js";
 
@@ -22,13 +22,11 @@ export interface RevocationEntry {
 /** What one process knows of the shared list, and what it learned last. */
 export class RevocationCopy {
   readonly list: MemoryRevocationList;
-  readonly #clock: Clock;
   /** What was learned, and when, on the monotonic clock. */
   #recent: { readonly entry: RevocationEntry; readonly atMs: number }[] = [];
 
-  constructor(clock: Clock, maxEntries: number) {
-    this.#clock = clock;
-    this.list = new MemoryRevocationList({ clock, maxEntries });
+  constructor(maxEntries: number) {
+    this.list = new MemoryRevocationList({ maxEntries });
   }
 
   /** Knows one more. */
@@ -40,7 +38,7 @@ export class RevocationCopy {
   /** Knows one more, which others may not know. */
   learn(entry: RevocationEntry): void {
     this.add(entry);
-    this.#recent.push({ entry, atMs: this.#clock.monotonicMs() });
+    this.#recent.push({ entry, atMs: systemClock.monotonicMs() });
     if (this.#recent.length >= 2 * MOST_RECENT) this.#recent = this.#recent.slice(-MOST_RECENT);
   }
 
@@ -52,7 +50,7 @@ export class RevocationCopy {
 
   /** All that is known and has not expired. */
   *entries(): Generator<RevocationEntry> {
-    const now = this.#clock.wallMs();
+    const now = systemClock.wallMs();
     for (const [name, seconds] of this.list.tokens) {
       if (seconds * 1000 + GRACE_MS > now) yield { kind: "t", name, untilMs: 0, expiresMs: seconds * 1000 };
     }

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from "../core/clock.js";
+import { systemClock } from "../core/clock.js";
 import type { StoreErrorCause } from "../core/events.js";
 import { causeOf } from "../core/store-guard.js";
 import type { RegisteredClaims } from "../jwt/claims.js";
@@ -7,13 +7,8 @@ import type { RedisConnection } from "./connection.js";
 import { RECENT_MS, RevocationCopy, type RevocationEntry } from "./revocation-copy.js";
 import { CHUNK, type News, RevocationTransfer } from "./revocation-transfer.js";
 
-/** Options of `RedisRevocations`. */
-export interface RedisRevocationsOptions {
-  readonly clock?: Clock | undefined;
-  /** Most token ids and most subjects that are remembered here, each. Default 1,000,000. */
-  readonly maxEntries?: number | undefined;
-}
-
+/** Most token ids and most subjects that are remembered here, each. */
+const MAX_ENTRIES = 1_000_000;
 /** How often Redis is asked for news: a revocation holds everywhere within a second, with time for three failures. */
 const POLL_MS = 250;
 /** How often a list that is not whole is asked for, by a process that knows nothing. */
@@ -70,8 +65,8 @@ export class RedisRevocations implements RevocationList {
   #work: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(connection: RedisConnection, options: RedisRevocationsOptions = {}) {
-    this.#copy = new RevocationCopy(options.clock ?? systemClock, options.maxEntries ?? 1_000_000);
+  constructor(connection: RedisConnection) {
+    this.#copy = new RevocationCopy(MAX_ENTRIES);
     this.#transfer = new RevocationTransfer(connection, this.#copy);
   }
 

@@ -6,7 +6,7 @@ import {
   type SessionStore,
   type SessionTimes,
 } from "../session/store.js";
-import { RedisClock } from "./clock.js";
+import { redisClock } from "./clock.js";
 import type { RedisConnection } from "./connection.js";
 import { unexpectedReply } from "./script.js";
 import { ADD_TO_INDEX, DELETE, END, READ_INDEX, SAVE, SHORTEN_IN_INDEX, TOUCH } from "./session-scripts.js";
@@ -20,6 +20,8 @@ const LIST_BATCH = 100;
 /** How often a session may change hands while it is touched; more is no accident. */
 const MAX_ATTEMPTS = 16;
 
+const ANSWER = "answer of a script of sessions";
+
 /**
  * Sessions in Redis: one key each, that expires when the session may be forgotten, and one index for
  * each user who is logged in.
@@ -29,16 +31,12 @@ const MAX_ATTEMPTS = 16;
  */
 export class RedisSessions implements SessionStore {
   readonly #connection: RedisConnection;
-  readonly #clock: RedisClock;
+  /** The clock of Redis, by which keys expire. */
+  readonly now: () => number | Promise<number>;
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
-    this.#clock = new RedisClock(connection);
-  }
-
-  /** The clock of Redis, by which keys expire. */
-  now(): number | Promise<number> {
-    return this.#clock.now();
+    this.now = redisClock(connection);
   }
 
   async load(id: string): Promise<SessionRecord | undefined> {
@@ -67,8 +65,7 @@ export class RedisSessions implements SessionStore {
       const indexedUntil = await this.#addToIndex(userId, id, record);
       outcome = await this.#connection.run(SAVE, [key], [...session, indexedUntil, successor]);
     }
-    if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone")
-      throw unexpectedReply("answer of a script of sessions");
+    if (outcome !== "saved" && outcome !== "conflict" && outcome !== "gone") throw unexpectedReply(ANSWER);
     if (outcome === "saved" && successor !== "" && userId !== "") {
       // Tidies up, which nobody waits for and nothing depends on.
       const args = [timesOf(record)[2], id];
@@ -80,8 +77,7 @@ export class RedisSessions implements SessionStore {
   async #end(id: string, expectedVersion: number): Promise<SaveOutcome> {
     const outcome = await this.#connection.run(END, [this.#keyOf(id)], [expectedVersion]);
     if (outcome === "conflict" || outcome === "gone") return outcome;
-    if (!isListOfStrings(outcome)) throw unexpectedReply("answer of a script of sessions");
-    await this.#leaveIndex(outcome[1] ?? "", id);
+    await this.#leaveIndex(listOfStrings(outcome)[1] ?? "", id);
     return "saved";
   }
 
@@ -92,7 +88,7 @@ export class RedisSessions implements SessionStore {
       const args = [...timesOf(times), userId, indexedUntil];
       const outcome = await this.#connection.run(TOUCH, [this.#keyOf(id)], args);
       if (typeof outcome === "number") return outcome === 1;
-      if (typeof outcome !== "string") throw unexpectedReply("answer of a script of sessions");
+      if (typeof outcome !== "string") throw unexpectedReply(ANSWER);
       userId = outcome;
       indexedUntil = await this.#addToIndex(userId, id, times);
     }
@@ -101,15 +97,13 @@ export class RedisSessions implements SessionStore {
 
   async delete(id: string): Promise<string | undefined> {
     const answer = await this.#connection.run(DELETE, [this.#keyOf(id)], []);
-    if (!isListOfStrings(answer)) throw unexpectedReply("answer of a script of sessions");
-    const [userId = "", successor = ""] = answer;
+    const [userId = "", successor = ""] = listOfStrings(answer);
     await this.#leaveIndex(userId, id);
     return successor === "" ? undefined : successor;
   }
 
   async list(userId: string): Promise<readonly ListedSession[]> {
-    const ids = await this.#connection.run(READ_INDEX, [this.#indexOf(userId)], []);
-    if (!isListOfStrings(ids)) throw unexpectedReply("answer of a script of sessions");
+    const ids = listOfStrings(await this.#connection.run(READ_INDEX, [this.#indexOf(userId)], []));
     const listed: ListedSession[] = [];
     for (let start = 0; start < ids.length; start += LIST_BATCH) {
       const batch = ids.slice(start, start + LIST_BATCH);
@@ -196,6 +190,7 @@ function numberOf(text: string | null | undefined): number {
   return text == null || text === "" ? Number.NaN : Number(text);
 }
 
-function isListOfStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((entry) => typeof entry === "string");
+function listOfStrings(answer: unknown): readonly string[] {
+  if (Array.isArray(answer) && answer.every((entry) => typeof entry === "string")) return answer;
+  throw unexpectedReply(ANSWER);
 }

@@ -19,7 +19,7 @@ export interface OpenLimits {
 export function openLimits(options: RedisStoreOptions, processes = 1): OpenLimits {
   const settings = readRedisOptions({ deadline: 5000, ...options });
   const connection = new RedisConnection(settings);
-  const limits = new RedisRateLimits(connection, { fleet: { processes }, lease: settings.lease, clock: systemClock });
+  const limits = new RedisRateLimits(connection, { processes }, settings.lease, systemClock);
   return {
     limits,
     connection,
@@ -45,11 +45,7 @@ export class TimedConnection implements LimitConnection {
     this.#client = new Redis(url, { protocol: 2 });
   }
 
-  async runCollected(
-    script: Script,
-    keys: readonly string[],
-    args: readonly (string | number | Buffer)[],
-  ): Promise<unknown> {
+  async run(script: Script, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown> {
     const timed = this.#timed.get(script) ?? atGivenTime(script);
     this.#timed.set(script, timed);
     this.clock.nowMs += this.wayMs;
@@ -63,7 +59,7 @@ export class TimedConnection implements LimitConnection {
 
   /** A process of its own on this connection. */
   process(lease?: "auto" | number, processes = 1): RedisRateLimits {
-    return new RedisRateLimits(this, { fleet: { processes }, lease, clock: this.clock });
+    return new RedisRateLimits(this, { processes }, lease, this.clock);
   }
 
   close(): void {

@@ -1,6 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../src/core/clock.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { readRedisOptions } from "../../src/redis/options.js";
 import { RevocationCopy } from "../../src/redis/revocation-copy.js";
@@ -51,7 +50,7 @@ async function machine(url: string): Promise<RedisRevocations> {
 /** Fills an empty Redis with many tokens, as if they had been revoked long ago. */
 async function revokeMany(url: string, count: number): Promise<void> {
   const connection = connect(url);
-  const copy = new RevocationCopy(systemClock, 2 * count);
+  const copy = new RevocationCopy(2 * count);
   const expiresMs = Date.now() + 3_600_000;
   for (let index = 0; index < count; index++) copy.add({ kind: "t", name: `t${index}`, untilMs: 0, expiresMs });
   for (let index = 0; index < 100; index++) copy.add({ kind: "s", name: `s${index}`, untilMs: 1, expiresMs });

@@ -3,7 +3,7 @@ import { RedisStore } from "cello/redis";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { readRedisOptions } from "../../src/redis/options.js";
-import { RedisReplay } from "../../src/redis/replay.js";
+import { redisReplay } from "../../src/redis/replay.js";
 import { SHARED_MS, sharedCluster } from "../shared/shared.js";
 import { type RedisServer, startRedis } from "./server.js";
 
@@ -20,12 +20,12 @@ afterEach(async () => {
 function machine() {
   const connection = new RedisConnection(readRedisOptions({ url: redis.url }));
   cleanUps.push(() => connection.close());
-  return new RedisReplay(connection);
+  return redisReplay(connection);
 }
 
 const later = (seconds = 60) => Date.now() / 1000 + seconds;
 
-describe("RedisReplay", () => {
+describe("redisReplay", () => {
   it("lets one of a hundred claims on two machines win", async () => {
     const machines = [machine(), machine()];
     for (const id of ["a", "b", "c"]) {

@@ -6,7 +6,7 @@ import { RedisStore } from "cello/redis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RedisConnection } from "../../src/redis/connection.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
-import { RedisRevocations, type RedisRevocationsOptions } from "../../src/redis/revocations.js";
+import { RedisRevocations } from "../../src/redis/revocations.js";
 import { built } from "../built.js";
 import { SHARED_MS, sharedCluster } from "../shared/shared.js";
 import { cutableProxy, type RedisServer, startRedis } from "./server.js";
@@ -40,9 +40,9 @@ class Own {
   readonly cleanUp = (action: () => unknown) => void this.#cleanUps.push(action);
 
   /** A list on a connection of its own, as another process would have it. */
-  readonly machine = async (options: RedisStoreOptions = { url: redis.url }, more: RedisRevocationsOptions = {}) => {
+  readonly machine = async (options: RedisStoreOptions = { url: redis.url }) => {
     const connection = new RedisConnection(readRedisOptions({ prefix: this.prefix, deadline, ...options }));
-    const list = new RedisRevocations(connection, more);
+    const list = new RedisRevocations(connection);
     this.cleanUp(() => connection.close());
     this.cleanUp(() => list.close());
     await list.open();

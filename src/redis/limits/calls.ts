@@ -7,7 +7,7 @@ import type { Cost, Reply } from "./arithmetic.js";
 import type { RedisLimit } from "./redis-limit.js";
 
 /** What limits need of the way to Redis. */
-export type LimitConnection = Pick<RedisConnection, "runCollected" | "prefix" | "isCluster">;
+export type LimitConnection = Pick<RedisConnection, "run" | "prefix" | "isCluster">;
 
 /**
  * Operations in one call at most. A script holds up all others while it runs; and with several small calls
@@ -144,7 +144,7 @@ export class Batch {
     const sentMs = this.#clock.monotonicMs();
     const keys = calls.map(({ limit, key, slot }) => limit.nameOf(key, slot));
     try {
-      const answer = await this.#connection.runCollected(first.limit.arithmetic.script, keys, writeCalls(calls));
+      const answer = await this.#connection.run(first.limit.arithmetic.script, keys, writeCalls(calls), true);
       this.#read(calls, answer, sentMs);
     } catch (error) {
       // Those that have their answer do not hear this any more.

@@ -46,18 +46,14 @@ interface Grant {
 /** Units of a key's quota that this process holds and decides about by itself. */
 export class Lease {
   readonly grant: Grant;
-  #left: number;
+  /** Units that were not used. */
+  left: number;
   #usedAtMs: number;
 
   constructor(grant: Grant) {
     this.grant = grant;
-    this.#left = grant.units;
+    this.left = grant.units;
     this.#usedAtMs = grant.grantedMs;
-  }
-
-  /** Units that were not used. */
-  get left(): number {
-    return this.#left;
   }
 
   /** Whether nobody used it for so long, or may use it any more. */
@@ -67,21 +63,21 @@ export class Lease {
 
   /** Takes units; `undefined` when there are not enough of them, or it is too late to use them. */
   take(amount: number, nowMs: number): RateLimitDecision | undefined {
-    if (amount > this.#left || nowMs >= this.grant.deadlineMs) return undefined;
-    this.#left -= amount;
+    if (amount > this.left || nowMs >= this.grant.deadlineMs) return undefined;
+    this.left -= amount;
     this.#usedAtMs = nowMs;
     return this.#decision(nowMs);
   }
 
   /** What a request of this cost would be told; `undefined` when Redis must be asked. */
   peek(amount: number, nowMs: number): RateLimitDecision | undefined {
-    return amount > this.#left || nowMs >= this.grant.deadlineMs ? undefined : this.#decision(nowMs);
+    return amount > this.left || nowMs >= this.grant.deadlineMs ? undefined : this.#decision(nowMs);
   }
 
   /** Takes units back that were used; `undefined` when they were not of this lease. */
   giveBack(amount: number, nowMs: number): RateLimitDecision | undefined {
-    if (this.#left + amount > this.grant.units || nowMs >= this.grant.deadlineMs) return undefined;
-    this.#left += amount;
+    if (this.left + amount > this.grant.units || nowMs >= this.grant.deadlineMs) return undefined;
+    this.left += amount;
     return this.#decision(nowMs);
   }
 
@@ -94,7 +90,7 @@ export class Lease {
     return {
       isAllowed: true,
       limit: left.limit,
-      remaining: this.#left + spare,
+      remaining: this.left + spare,
       resetMs,
       moreMs: Math.min(resetMs, moreMs),
       retryAfterMs: 0,

@@ -10,14 +10,6 @@ import { boundedKey, type RedisLimit, RedisLimits } from "./redis-limit.js";
 const LEASED_PAUSE_MS = 20;
 const LEASED_PAUSES_IN_WINDOW = 50;
 
-/** What limits in Redis work with. */
-export interface RedisRateLimitParts {
-  readonly fleet: FleetSize;
-  /** Units that a process takes at a time; `undefined`: every decision asks Redis. */
-  readonly lease: "auto" | number | undefined;
-  readonly clock: Clock;
-}
-
 /**
  * The counts of limits in Redis, shared by all processes.
  *
@@ -35,7 +27,8 @@ export class RedisRateLimits implements RateLimitStore {
   readonly #batch: Batch;
   readonly #leases: Leases | undefined;
 
-  constructor(connection: LimitConnection, { fleet, lease, clock }: RedisRateLimitParts) {
+  /** @param lease units that a process takes at a time; `undefined`: every decision asks Redis */
+  constructor(connection: LimitConnection, fleet: FleetSize, lease: "auto" | number | undefined, clock: Clock) {
     this.#clock = clock;
     this.#limits = new RedisLimits(connection.prefix);
     this.#batch = new Batch(connection, clock, {
