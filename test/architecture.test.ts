@@ -31,7 +31,7 @@ function feature(packages: readonly string[], ...below: string[]): Layer {
 const layers: Record<string, Layer> = {
   core: { mayImport: [], packages: [], reason: "everything rests on the core, so it rests on nothing" },
   jws: feature([]),
-  jwt: feature(["jose"], "jws"),
+  jwt: feature([], "jws"),
   session: feature([]),
   origins: feature(["tldts"]),
   csrf: feature([], "origins"),

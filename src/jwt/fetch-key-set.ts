@@ -1,44 +1,35 @@
-import type { JWK, RemoteJWKSetOptions } from "jose";
+import { isJsonObject, type JsonObject } from "../core/json.js";
 
 /** A JWK Set that is longer, in bytes, is refused. */
 const MAX_SET_BYTES = 1_048_576;
 
-/** A set as it was fetched. */
+/** A JWK Set as it was fetched. */
 export interface FetchedKeySet {
-  readonly keys: readonly JWK[];
+  readonly keys: readonly JsonObject[];
   /** How long the answer may be kept by its `Cache-Control` (RFC 9111 section 4.2.1), in seconds; `undefined`: it does not say. */
   readonly maxAge: number | undefined;
 }
 
-/** Fetches the set, whole and well-formed, or rejects. One call at a time. */
-export type KeySetSource = () => Promise<FetchedKeySet>;
-
-/** jose is loaded here, at the first fetch: most applications have no remote keys. */
-export async function openKeySetSource(uri: URL, timeoutMs: number): Promise<KeySetSource> {
-  const { createRemoteJWKSet, customFetch } = await import("jose");
-  let maxAge: number | undefined;
-  const options: RemoteJWKSetOptions = {
-    timeoutDuration: timeoutMs,
-    [customFetch]: async (url: string, request: RequestInit) => {
-      const response = await fetchBounded(url, request);
-      maxAge = maxAgeOf(response.headers);
-      return response;
-    },
-  };
-  const source = createRemoteJWKSet(uri, options);
-  return async () => {
-    await source.reload();
-    return { keys: source.jwks()?.keys ?? [], maxAge };
-  };
+/**
+ * Fetches a JWK Set (RFC 7517 section 5), whole and well-formed, or rejects. Redirects are not followed, and the
+ * answer is read only up to its limit.
+ */
+export async function fetchKeySet(uri: string, timeoutMs: number): Promise<FetchedKeySet> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const headers = { accept: "application/json, application/jwk-set+json" };
+  try {
+    const response = await fetch(uri, { headers, redirect: "manual", signal });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      throw new Error("Expected 200 OK from the JSON Web Key Set HTTP response");
+    }
+    return { keys: parseKeys(await readBounded(response)), maxAge: maxAgeOf(response.headers) };
+  } catch (error) {
+    throw signal.aborted ? new Error("request timed out", { cause: error }) : error;
+  }
 }
 
-/** Redirects are not followed, and the answer is read only up to its limit. */
-async function fetchBounded(url: string, request: RequestInit): Promise<Response> {
-  const { body, status, headers } = await fetch(url, { ...request, redirect: "manual" });
-  if (status !== 200) {
-    await body?.cancel();
-    return new Response(null, { status: 502 });
-  }
+async function readBounded({ body }: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of body ?? []) {
@@ -47,15 +38,18 @@ async function fetchBounded(url: string, request: RequestInit): Promise<Response
     if (bytes > MAX_SET_BYTES) throw new Error(`the JWK Set is longer than ${MAX_SET_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return new Response(Buffer.concat(chunks), { status: 200, headers: pick(headers, "cache-control", "age") });
+  return new TextDecoder().decode(Buffer.concat(chunks));
 }
 
-/** The body is decoded by now: fields that describe it would no longer be true. */
-function pick(headers: Headers, ...names: readonly string[]): [string, string][] {
-  return names.flatMap((name): [string, string][] => {
-    const value = headers.get(name);
-    return value === null ? [] : [[name, value]];
-  });
+function parseKeys(text: string): readonly JsonObject[] {
+  let set: unknown;
+  try {
+    set = JSON.parse(text);
+  } catch (cause) {
+    throw new Error("Failed to parse the JSON Web Key Set HTTP response as JSON", { cause });
+  }
+  if (isJsonObject(set) && Array.isArray(set.keys) && set.keys.every(isJsonObject)) return set.keys;
+  throw new Error("JSON Web Key Set malformed");
 }
 
 function maxAgeOf(headers: Headers): number | undefined {

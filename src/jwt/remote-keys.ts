@@ -1,27 +1,27 @@
-import type { JWK } from "jose";
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
+import type { JsonObject } from "../core/json.js";
 import { ALGORITHMS, type Algorithm } from "../jws/algorithms.js";
 import { UnfitKeyError } from "../jws/errors.js";
 import { publicPartOf } from "../jws/key-import.js";
 import { type PreparedKey, prepareKey } from "../jws/keys.js";
 import { JwsVerifier } from "../jws/verifier.js";
 import type { JwtConfig } from "./config.js";
+import { type FetchedKeySet, fetchKeySet } from "./fetch-key-set.js";
 import { FetchSchedule } from "./fetch-schedule.js";
-import { type FetchedKeySet, type KeySetSource, openKeySetSource } from "./key-set-source.js";
 
 /** Only so many keys of a set are used, the first ones. */
 const MAX_KEYS = 100;
 
 /**
- * The keys of a JWK Set at a URL (RFC 7517 section 5), fetched with jose and verified with here.
+ * The keys of a JWK Set at a URL (RFC 7517 section 5).
  *
  * One fetch is under way at a time; `FetchSchedule` says when one may begin. A well-formed set is an
  * answer, also an empty one: keys that are not in it are not accepted any more. While the endpoint fails
  * the last set stays in use, up to `jwksMaxStale`.
  */
 export class RemoteKeys {
-  readonly #uri: URL;
+  readonly #uri: string;
   readonly #algorithm: Algorithm;
   readonly #cooldownMs: number;
   readonly #timeoutMs: number;
@@ -30,7 +30,6 @@ export class RemoteKeys {
   readonly #clock: Clock;
   readonly #events: EventHub;
   readonly #schedule: FetchSchedule;
-  #source: KeySetSource | undefined;
   #verifier: JwsVerifier | undefined;
   #inFlight: Promise<void> | undefined;
   #loadedMs = Number.NEGATIVE_INFINITY;
@@ -39,7 +38,7 @@ export class RemoteKeys {
 
   /** @param uri the checked `jwksUri` of the configuration */
   constructor(config: JwtConfig, uri: string, clock: Clock, events: EventHub) {
-    this.#uri = new URL(uri);
+    this.#uri = uri;
     this.#algorithm = ALGORITHMS[config.algorithm];
     this.#cooldownMs = config.jwksCooldown * 1000;
     this.#timeoutMs = Math.ceil(config.jwksTimeout * 1000);
@@ -90,8 +89,7 @@ export class RemoteKeys {
 
   async #load(): Promise<void> {
     try {
-      this.#source ??= await openKeySetSource(this.#uri, this.#timeoutMs);
-      this.#accept(await this.#source());
+      this.#accept(await fetchKeySet(this.#uri, this.#timeoutMs));
     } catch (error) {
       const wasFailing = this.#schedule.isFailing;
       this.#schedule.failed();
@@ -135,7 +133,7 @@ export class RemoteKeys {
 }
 
 /** Keys of other types and uses stand in many sets: they are skipped (RFC 7517 section 5). */
-function usableKeys(keys: readonly JWK[], algorithm: Algorithm): PreparedKey[] {
+function usableKeys(keys: readonly JsonObject[], algorithm: Algorithm): PreparedKey[] {
   const usable: PreparedKey[] = [];
   for (const jwk of keys) {
     if (usable.length === MAX_KEYS) break;

@@ -90,12 +90,7 @@ export class RedisConnection {
    * @param isCollected as of {@link send}
    * @returns what the script returns; rejects when Redis fails or does not answer in time
    */
-  run(
-    script: Script,
-    keys: readonly string[],
-    args: readonly RedisArgument[],
-    isCollected = false,
-  ): Promise<unknown> {
+  run(script: Script, keys: readonly string[], args: readonly RedisArgument[], isCollected = false): Promise<unknown> {
     return this.send(keys[0] ?? "", (client) => runScript(client, script, keys, args), isCollected);
   }
 
