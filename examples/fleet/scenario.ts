@@ -14,6 +14,8 @@ import { Server } from "./servers.js";
 export const RECOVERY_MS = 2000;
 /** Timers that the machine is watched with, in milliseconds from one to the next. */
 const WATCH_MS = 20;
+/** How much longer a phase may last until the limit is reached: servers that have just begun answer slowly at first, in milliseconds. */
+const LIMIT_REACHED_MS = 5000;
 /** How long the servers may take to find each other, in milliseconds. */
 const MEETING_MS = 30_000;
 
@@ -148,8 +150,11 @@ export class Scenario {
     phase.limit = this.#allowance.upTo(phase.endedAtMs) - takenBefore;
   }
 
-  #phaseTime(): Promise<void> {
-    return wait(this.#options.phaseSeconds * 1000);
+  /** The time of a phase, and as much more as it takes until the limit has let something through and refused something. */
+  async #phaseTime(): Promise<void> {
+    await wait(this.#options.phaseSeconds * 1000);
+    const phase = this.#phases.at(-1);
+    await until(LIMIT_REACHED_MS, () => phase === undefined || (phase.admitted > 0 && phase.refused > 0));
   }
 
   #onAnswer(answer: Answer): void {
