@@ -10,17 +10,21 @@ const TAB = 0x09;
  * A name can come several times (other paths, other domains, or an attacker on a subdomain), so all
  * are candidates, up to a limit that bounds the work.
  *
- * @param header the `Cookie` header
+ * @param header the `Cookie` header, if there is one
  * @param name the cookie's name, case-sensitive
  * @param limit how many values are looked at
  */
-export function findCookieValues(header: string, name: string, limit: number): string[] {
+export function findCookieValues(header: string | undefined, name: string, limit: number): string[] {
   const values: string[] = [];
+  if (header === undefined) return values;
   for (let at = findCookie(header, name, 0); at !== -1 && values.length < limit; ) {
     const start = at + name.length + 1;
     const semicolon = header.indexOf(";", start);
     const end = semicolon === -1 ? header.length : semicolon;
-    values.push(unquoted(header.slice(start, end).trim()));
+    const value = header.slice(start, end).trim();
+    // Quotes are no part of what was set (RFC 6265 section 4.1.1): some clients add them.
+    const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
+    values.push(isQuoted ? value.slice(1, -1) : value);
     // The rest of this pair is its value: nothing in it can begin another pair.
     at = findCookie(header, name, end);
   }
@@ -35,25 +39,11 @@ export function hasCookie(header: string, name: string): boolean {
 /** Where a pair of this name begins; -1 when none does. */
 function findCookie(header: string, name: string, from: number): number {
   for (let at = header.indexOf(name, from); at !== -1; at = header.indexOf(name, at + 1)) {
-    if (header.charCodeAt(at + name.length) === EQUALS && beginsPair(header, at)) return at;
+    if (header.charCodeAt(at + name.length) !== EQUALS) continue;
+    // Nothing but white space stands between a name and the last ";" or the beginning.
+    let before = at - 1;
+    while (header.charCodeAt(before) === SPACE || header.charCodeAt(before) === TAB) before--;
+    if (before < 0 || header.charCodeAt(before) === SEMICOLON) return at;
   }
   return -1;
-}
-
-/** A value may stand in quotes, which are no part of what was set (RFC 6265 section 4.1.1): some clients add them. */
-function unquoted(value: string): string {
-  const isQuoted = value.length >= 2 && value.startsWith('"') && value.endsWith('"');
-  return isQuoted ? value.slice(1, -1) : value;
-}
-
-/** Whether nothing but white space stands between this place and the last ";" or the beginning. */
-function beginsPair(header: string, at: number): boolean {
-  let before = at - 1;
-  while (before >= 0) {
-    const code = header.charCodeAt(before);
-    if (code === SEMICOLON) return true;
-    if (code !== SPACE && code !== TAB) return false;
-    before--;
-  }
-  return true;
 }

@@ -41,7 +41,7 @@ export class Remembered<Value> {
   }
 
   get(text: string): Value | undefined {
-    const entry = this.#entries.get(tailOf(text));
+    const entry = this.#entries.get(text.slice(-TAIL_CHARACTERS));
     if (entry?.text !== text) return undefined;
     entry.isUsed = true;
     return entry.value;
@@ -49,7 +49,7 @@ export class Remembered<Value> {
 
   /** @param text a string of its own, not a slice that would keep the whole header in memory */
   remember(text: string, value: Value): void {
-    const tail = tailOf(text);
+    const tail = text.slice(-TAIL_CHARACTERS);
     this.#remove(tail);
     const size = this.#sizeOf(text);
     if (size > this.#room) return;
@@ -60,7 +60,7 @@ export class Remembered<Value> {
 
   /** Forgets what must not be recalled any more. */
   forget(text: string): void {
-    const tail = tailOf(text);
+    const tail = text.slice(-TAIL_CHARACTERS);
     if (this.#entries.get(tail)?.text === text) this.#remove(tail);
   }
 
@@ -88,8 +88,4 @@ export class Remembered<Value> {
     this.#entries.delete(tail);
     this.#used -= this.#sizeOf(entry.text);
   }
-}
-
-function tailOf(text: string): string {
-  return text.slice(-TAIL_CHARACTERS);
 }

@@ -57,8 +57,10 @@ export class CsrfProtection {
     shared: SharedOrigins | undefined,
   ): (passage: { readonly view: RequestView }) => Refusal | undefined {
     return ({ view }) => {
-      // Safe methods pass, without a look at their cookies.
-      if (isSafe(view.method) && view.header("upgrade") === undefined) return undefined;
+      const { method } = view;
+      // Safe (RFC 9110 section 9.2.1, without TRACE, which no application answers): no look at the cookies.
+      const isSafe = method === "GET" || method === "HEAD" || method === "OPTIONS";
+      if (isSafe && view.header("upgrade") === undefined) return undefined;
       const hasCookie = carriesCookie(view);
       if (!hasCookie && when === "with-cookie") return undefined;
       return this.#allows(view, hasCookie, shared) ? undefined : this.#refusal;
@@ -83,11 +85,6 @@ export class CsrfProtection {
     if (shared === undefined || (carriesCookie && !shared.credentials)) return false;
     return shared.origins.find(origin) !== undefined;
   }
-}
-
-/** RFC 9110 section 9.2.1, without TRACE, which no application answers. */
-function isSafe(method: string): boolean {
-  return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 
 /**

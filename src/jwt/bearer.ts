@@ -42,37 +42,33 @@ export class BearerSource {
       if (token !== undefined) return token;
     }
     if (this.#cookieName === undefined) return undefined;
-    const cookies = view.header("cookie");
-    return cookies === undefined ? undefined : this.#fromCookies(cookies, this.#cookieName);
+    return this.#fromCookies(view.header("cookie"), this.#cookieName);
   }
 
   /** Whether the request carries the token's cookie, which browsers send with requests of other sites too. */
   carriesCookie(view: RequestView): boolean {
-    if (this.#cookieName === undefined) return false;
-    const cookies = view.header("cookie");
-    return cookies !== undefined && this.#fromCookies(cookies, this.#cookieName) !== undefined;
+    return this.#cookieName !== undefined && this.#fromCookies(view.header("cookie"), this.#cookieName) !== undefined;
   }
 
   #afterScheme(header: string): string | RefusedCredentials | undefined {
     const length = this.#scheme.length;
-    if (length === 0) return header === "" ? undefined : this.#credential(header, 0);
-    if (header.length < length || header.slice(0, length).toLowerCase() !== this.#scheme) return undefined;
-    if (header.length === length) return MALFORMED;
-    // "Bearerx" is another scheme.
-    if (header.charCodeAt(length) !== 0x20) return undefined;
-    let start = length + 1;
-    while (header.charCodeAt(start) === 0x20) start++;
-    return this.#credential(header, start);
-  }
-
-  /** What is no token68 (a space, a comma, a second credential) is no base64url either and fails there. */
-  #credential(header: string, start: number): string | RefusedCredentials {
+    let start = 0;
+    if (length === 0) {
+      if (header === "") return undefined;
+    } else {
+      if (header.length < length || header.slice(0, length).toLowerCase() !== this.#scheme) return undefined;
+      // "Bearerx" is another scheme.
+      if (header.length > length && header.charCodeAt(length) !== 0x20) return undefined;
+      start = length;
+      while (header.charCodeAt(start) === 0x20) start++;
+    }
     if (header.length === start) return MALFORMED;
+    // What is no token68 (a space, a comma, a second credential) is no base64url either and fails there.
     return header.length - start > this.#maxTokenLength ? TOO_LONG : header.slice(start);
   }
 
   /** One token, however often it stands there; an empty cookie holds none. */
-  #fromCookies(cookies: string, name: string): string | RefusedCredentials | undefined {
+  #fromCookies(cookies: string | undefined, name: string): string | RefusedCredentials | undefined {
     const values = findCookieValues(cookies, name, Number.POSITIVE_INFINITY).filter((value) => value !== "");
     const [token] = values;
     if (token === undefined) return undefined;

@@ -71,7 +71,7 @@ export class TokenChecks {
     const nowMs = this.#clock.wallMs();
     const problem = this.#rules.check(claims, nowMs);
     if (problem !== undefined) return problem;
-    if (this.#revocations.isRevoked(claims)) return "revoked";
+    if (this.#revocations.list.isRevoked(claims)) return "revoked";
     this.#noteLifetime(claims, nowMs);
     return claims;
   }
@@ -105,7 +105,7 @@ export class TokenChecks {
     if (this.#revocations.mustDeny) return "revocations_unavailable";
     return (
       this.#rules.checkTimes(claims, this.#clock.wallMs()) ??
-      (this.#revocations.isRevoked(claims) ? "revoked" : undefined)
+      (this.#revocations.list.isRevoked(claims) ? "revoked" : undefined)
     );
   }
 

@@ -1,7 +1,6 @@
 import { EventHub } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
 import { StoreGuard } from "../core/store-guard.js";
-import type { RegisteredClaims } from "./claims.js";
 import type { OnStoreError } from "./config.js";
 import type { RevocationList } from "./revocation.js";
 
@@ -10,7 +9,7 @@ import type { RevocationList } from "./revocation.js";
  * changes of its state once, and turns its failures into one kind of error.
  */
 export class GuardedRevocations {
-  readonly #list: RevocationList;
+  readonly list: RevocationList;
   readonly #denies: boolean;
   readonly #guard: StoreGuard;
   /** For a list that says itself whether it is current: two voices would contradict each other. */
@@ -19,7 +18,7 @@ export class GuardedRevocations {
   #opening: Promise<void> | undefined;
 
   constructor(list: RevocationList, onStoreError: OnStoreError, events: EventHub) {
-    this.#list = list;
+    this.list = list;
     this.#denies = onStoreError === "deny";
     const complaint = "the list of revoked tokens could not be told";
     this.#guard = new StoreGuard("revocation", complaint, events);
@@ -28,7 +27,7 @@ export class GuardedRevocations {
 
   /** Whether no token may pass now, because the list may be out of date. Asked for every request. */
   get mustDeny(): boolean {
-    const isCurrent = this.#list.isCurrent !== false;
+    const isCurrent = this.list.isCurrent !== false;
     if (isCurrent !== this.#wasCurrent && (isCurrent || !this.#isOnlyBehind)) this.#note(isCurrent);
     return !isCurrent && this.#denies;
   }
@@ -39,25 +38,17 @@ export class GuardedRevocations {
    * @returns `undefined` when that is not worth waiting for; else a promise of whether it is now
    */
   catchUp(): Promise<boolean> | undefined {
-    return this.#list.catchUp?.();
-  }
-
-  isRevoked(claims: RegisteredClaims): boolean {
-    return this.#list.isRevoked(claims);
-  }
-
-  revokedUntilMs(sub: string): number | undefined {
-    return this.#list.revokedUntilMs(sub);
+    return this.list.catchUp?.();
   }
 
   /** @throws StoreUnavailableError, or rejects with it, when the list could not be told */
   revoke(jti: string, expiresAt: number | undefined): MaybePromise<void> {
-    return this.#tell(() => this.#list.revoke(jti, expiresAt));
+    return this.#tell(() => this.list.revoke(jti, expiresAt));
   }
 
   /** @throws StoreUnavailableError, or rejects with it, when the list could not be told */
   revokeAll(sub: string, nowMs: number, lifetime: number): MaybePromise<void> {
-    return this.#tell(() => this.#list.revokeAll(sub, nowMs, lifetime));
+    return this.#tell(() => this.list.revokeAll(sub, nowMs, lifetime));
   }
 
   /** Begins to follow a shared list, once; the promise is never rejected. */
@@ -68,7 +59,7 @@ export class GuardedRevocations {
 
   async #open(): Promise<void> {
     try {
-      await this.#list.open?.(() => this.mustDeny);
+      await this.list.open?.(() => this.mustDeny);
     } catch (error) {
       this.#guard.failed(error instanceof Error ? error.message : String(error));
     }
@@ -76,7 +67,7 @@ export class GuardedRevocations {
 
   /** Who does not wait for the answer is not punished for a failure with the end of the process. */
   #tell(call: () => MaybePromise<void>): MaybePromise<void> {
-    const guard = this.#list.isCurrent === undefined ? this.#guard : this.#silentGuard;
+    const guard = this.list.isCurrent === undefined ? this.#guard : this.#silentGuard;
     const told = guard.ask(call, () => {});
     if (told instanceof Promise) told.catch(() => {});
     return told;
@@ -84,15 +75,15 @@ export class GuardedRevocations {
 
   /** A busy process is no failure of its store. */
   get #isOnlyBehind(): boolean {
-    return this.#list.catchUp !== undefined && this.#list.failure === undefined;
+    return this.list.catchUp !== undefined && this.list.failure === undefined;
   }
 
   #note(isCurrent: boolean): void {
     this.#wasCurrent = isCurrent;
     if (isCurrent) this.#guard.answered();
     else {
-      const failure = this.#list.failure ?? "nothing has been heard of the shared list of revoked tokens";
-      this.#guard.failed(failure, this.#list.failureCause);
+      const failure = this.list.failure ?? "nothing has been heard of the shared list of revoked tokens";
+      this.#guard.failed(failure, this.list.failureCause);
     }
   }
 }

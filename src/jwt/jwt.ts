@@ -242,7 +242,7 @@ export class Jwt<Claims = JwtClaims> {
   #issuedAt(sub: string | undefined): number {
     const nowMs = this.#clock.wallMs();
     const seconds = Math.floor(nowMs / 1000);
-    const revokedMs = sub === undefined ? undefined : this.#revocations.revokedUntilMs(sub);
+    const revokedMs = sub === undefined ? undefined : this.#revocations.list.revokedUntilMs(sub);
     if (revokedMs === undefined || revokedMs < seconds * 1000) return seconds;
     return (Math.max(nowMs, Math.floor(revokedMs)) + 1) / 1000;
   }

@@ -4,10 +4,10 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { EventHub } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
 import { signCompact } from "../jws/index.js";
-import { TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { TokenError } from "./errors.js";
 import { Jwt } from "./jwt.js";
+import { TokenAuthenticator } from "./step.js";
 
 const one = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const two = generateKeyPairSync("ec", { namedCurve: "P-256" });

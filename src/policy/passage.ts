@@ -3,11 +3,11 @@ import type { MaybePromise } from "../core/later.js";
 import type { Refusal } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import { createNonce } from "../headers/csp/nonce.js";
-import type { AcceptedToken } from "../jwt/authenticator.js";
 import type { JwtClaims } from "../jwt/claims.js";
+import type { AcceptedToken } from "../jwt/step.js";
 import type { LimitsVerdict, RateLimitState } from "../limits/verdict.js";
 import { InFlight } from "../overload/in-flight.js";
-import { isSessionUsed, type Session } from "../session/session.js";
+import { type Session, sessionState } from "../session/session.js";
 import type { Policy } from "./policy.js";
 import type { SecuredRequest } from "./request.js";
 import type { RoutePolicy } from "./route.js";
@@ -102,7 +102,7 @@ export class Passage implements SecuredRequest {
 
   /** Whether the handler looked at the session: then its answer is for this client alone. */
   get usesSession(): boolean {
-    return this.openedSession !== undefined && isSessionUsed(this.openedSession);
+    return this.openedSession !== undefined && sessionState(this.openedSession).isUsed;
   }
 
   /**

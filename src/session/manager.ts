@@ -25,6 +25,8 @@ export class SessionManager {
   readonly isSynchronous: boolean;
   /** The sessions by user; `undefined` when they are sealed in cookies, which nobody can list. */
   readonly users: UserSessions | undefined;
+  /** Where the sessions are kept, so that `commit` can take time or fail; `undefined` when they are sealed in cookies. */
+  readonly store: SessionStore | undefined;
   readonly #config: SessionConfig;
   readonly #clock: Clock;
   readonly #events: EventHub;
@@ -37,6 +39,7 @@ export class SessionManager {
   constructor(config: SessionConfig, { clock, events }: { readonly clock: Clock; readonly events: EventHub }) {
     this.#config = config;
     this.#events = events;
+    this.store = config.store;
     this.#lifetimes = new Lifetimes(config);
     this.#countsActivity = config.idleTimeout !== undefined;
     const keys = new SessionKeyRing(config.secret, this.#lifetimes.maxAgeMs);
@@ -67,15 +70,11 @@ export class SessionManager {
    *   `StoreUnavailableError` when the store fails
    */
   open(view: RequestView, cameAtMs: number = this.#clock.monotonicMs()): MaybePromise<Session> {
-    const cookies = this.#cookiesOf(view);
+    const cookies = findCookieValues(view.header("cookie"), this.#config.cookieName, MAX_CANDIDATES);
     if (cookies.length === 0) return this.#begin(view, cameAtMs);
-    return andThen<SessionState | SessionRejection, Session>(this.#keeper.open(view, cookies, cameAtMs), (opened) => {
-      if (opened instanceof SessionState) return new Session(opened, this.#events);
-      if (this.#events.has("session.rejected")) {
-        this.#events.emit("session.rejected", { ...requestEvent(view), reason: opened });
-      }
-      return this.#begin(view, cameAtMs);
-    });
+    const opened = this.#keeper.open(view, cookies, cameAtMs);
+    if (opened instanceof Promise) return opened.then((loaded) => this.#enter(loaded, view, cameAtMs));
+    return this.#enter(opened, view, cameAtMs);
   }
 
   /**
@@ -94,11 +93,10 @@ export class SessionManager {
     if (state.isDestroyed && state.isNew && !this.carriesCookie(state.view)) return undefined;
     if (this.#countsActivity && !isRefused) state.isActive = !state.isNew;
     if (state.isActive && !state.isUsed) return this.#recordActivity(state);
-    return andThen(this.#keeper.commit(state), (written) => {
-      const cookie = written ?? (state.isDestroyed ? undefined : state.savedCookie);
-      if (cookie !== undefined) this.#report(state);
-      return cookie;
-    });
+    const written = this.#keeper.commit(state);
+    return written instanceof Promise
+      ? written.then((cookie) => this.#sent(state, cookie))
+      : this.#sent(state, written);
   }
 
   /**
@@ -109,7 +107,7 @@ export class SessionManager {
    */
   noteActivity(view: RequestView, cameAtMs: number): MaybePromise<string | undefined> {
     if (!this.#countsActivity) return undefined;
-    const cookies = this.#cookiesOf(view);
+    const cookies = findCookieValues(view.header("cookie"), this.#config.cookieName, MAX_CANDIDATES);
     if (cookies.length === 0) return undefined;
     return forgiving(() =>
       andThen<SessionState | SessionRejection, string | undefined>(
@@ -128,19 +126,18 @@ export class SessionManager {
     return forgiving(() => this.#keeper.commit(state));
   }
 
-  #cookiesOf(view: RequestView): readonly string[] {
-    const header = view.header("cookie");
-    return header === undefined ? [] : findCookieValues(header, this.#config.cookieName, MAX_CANDIDATES);
-  }
-
-  /** Where the sessions are kept, so that `commit` can take time or fail; `undefined` when they are sealed in cookies. */
-  get store(): SessionStore | undefined {
-    return this.#config.store;
-  }
-
   /** Closes the store, if there is one. */
   async close(): Promise<void> {
-    await this.#config.store?.close?.();
+    await this.store?.close?.();
+  }
+
+  /** The session that was opened, or a new one in the place of what was refused. */
+  #enter(opened: SessionState | SessionRejection, view: RequestView, cameAtMs: number): Session {
+    if (opened instanceof SessionState) return new Session(opened, this.#events);
+    if (this.#events.has("session.rejected")) {
+      this.#events.emit("session.rejected", { ...requestEvent(view), reason: opened });
+    }
+    return this.#begin(view, cameAtMs);
   }
 
   #begin(view: RequestView, cameAtMs: number): Session {
@@ -175,6 +172,13 @@ export class SessionManager {
   #warn(code: string, message: string): void {
     this.#hasWarned = true;
     this.#events.emit("config.warning", { code, message });
+  }
+
+  /** The cookie that leaves with the response: of its commit, or of a save before. */
+  #sent(state: SessionState, written: string | undefined): string | undefined {
+    const cookie = written ?? (state.isDestroyed ? undefined : state.savedCookie);
+    if (cookie !== undefined) this.#report(state);
+    return cookie;
   }
 
   #report(state: SessionState): void {

@@ -54,7 +54,7 @@ export class SealedSessions implements SessionKeeper {
     let newest: SealedSession | undefined;
     let rejection: SessionRejection | undefined;
     for (const cookie of cookies) {
-      const opened = this.#read(cookie, now);
+      const opened = this.#remembered.get(cookie) ?? this.#unseal(cookie, now);
       const ending = typeof opened === "string" ? opened : this.#lifetimes.ending(opened, now);
       if (typeof opened === "string" || ending !== undefined) rejection ??= ending;
       else if (newest === undefined || opened.lastUsedAt > newest.lastUsedAt) newest = opened;
@@ -102,7 +102,7 @@ export class SealedSessions implements SessionKeeper {
   commit(state: SessionState): string | undefined {
     if (state.isDestroyed) return this.#writer.expire(state.view);
     const now = this.#clock.wallMs();
-    if (this.#wasEndedMeanwhile(state) || !this.#mustWrite(state, now)) return undefined;
+    if (!this.#mustWrite(state, now) || this.#wasEndedMeanwhile(state)) return undefined;
     const expiresAt = this.#lifetimes.endWhenSent(state.expiresAt, now);
     const value = this.#sealer.seal(serialise(state, expiresAt), now);
     // The client comes back with it: its next request needs no cryptography.
@@ -155,9 +155,7 @@ export class SealedSessions implements SessionKeeper {
     if (openedId !== undefined) this.#ended.note(openedId, this.#clock.monotonicMs(), isDestroyed);
   }
 
-  #read(cookie: string, now: number): SealedSession | SessionRejection {
-    const known = this.#remembered.get(cookie);
-    if (known !== undefined) return known;
+  #unseal(cookie: string, now: number): SealedSession | SessionRejection {
     const opened = this.#sealer.open(cookie, now);
     if (typeof opened === "string") return opened;
     const session = parse(opened.text, opened.issuedAt);

@@ -11,7 +11,8 @@ import type { SessionState } from "./state.js";
 const kState = Symbol("cello.session.state");
 const kEvents = Symbol("cello.session.events");
 
-let stateOf: (session: Session) => SessionState;
+/** The inside of a session, for what opens and commits it. */
+export let sessionState: (session: Session) => SessionState;
 
 /** What `regenerate`, `destroy`, `save` and `reload` call back when given: the error first, nothing when it went well. */
 export type SessionCallback = (error?: unknown) => void;
@@ -43,7 +44,7 @@ export class Session<Data extends object = Record<string, unknown>> {
   private readonly [kEvents]: EventHub;
 
   static {
-    stateOf = (session) => session[kState];
+    sessionState = (session) => session[kState];
   }
 
   constructor(state: SessionState, events: EventHub) {
@@ -271,22 +272,17 @@ function told(method: string, given: readonly unknown[], work: () => Promise<voi
 const properties = {
   use(session: object) {
     if (!(session instanceof Session) || !(kState in session)) return undefined;
-    const state = stateOf(session);
+    const state = sessionState(session);
     state.isUsed = true;
     return state;
   },
   change(session: object, what: string) {
     if (!(session instanceof Session)) throw new TypeError("not a session");
-    return change(stateOf(session), what);
+    return change(sessionState(session), what);
   },
 };
 const traps = propertyTraps(properties);
 Object.setPrototypeOf(Session.prototype, unknownProperties(properties));
-
-/** Whether the application has looked at a session: then its answer depends on who asked. */
-export function isSessionUsed(session: Session): boolean {
-  return stateOf(session).isUsed;
-}
 
 strictMethods(Session, {
   get: "key",
@@ -302,11 +298,6 @@ strictMethods(Session, {
   reload: "callback",
   touch: "",
 });
-
-/** The inside of a session, for what opens and commits it. */
-export function sessionState(session: Session): SessionState {
-  return stateOf(session);
-}
 
 function checkKey(key: unknown): string {
   if (typeof key !== "string") throw new TypeError(`a session key must be a string, got ${typeof key}`);

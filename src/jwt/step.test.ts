@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 import { EventHub, type SecurityEvents } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
-import { type AcceptedToken, TokenAuthenticator } from "./authenticator.js";
 import type { JwtOptions } from "./config.js";
 import { Jwt } from "./jwt.js";
 import { MemoryRevocationList } from "./revocation.js";
+import { type AcceptedToken, TokenAuthenticator } from "./step.js";
 
 const NOW = 1_700_000_000;
 
