@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -14,6 +14,8 @@ export interface Manifest {
   readonly version: string;
   readonly files: readonly string[];
   readonly exports: Readonly<Record<string, string | { readonly types: string; readonly default: string }>>;
+  readonly bin: Readonly<Record<string, string>>;
+  readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
 }
@@ -54,6 +56,19 @@ export async function unpackInto(folder: string, tarball: string): Promise<strin
   return target;
 }
 
+/**
+ * Stands packages of the repository beside what was unpacked, by links: what is not named is not found from there.
+ *
+ * @param modules the `node_modules` of a project
+ */
+export function linkInto(modules: string, names: readonly string[]): void {
+  for (const name of names) {
+    const link = join(modules, name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(repository, "node_modules", name), link, "dir");
+  }
+}
+
 /** The name of the tarball; npm prints a list of packages, or (since 11) a record by name. */
 function packedName(output: string): string {
   const name = /"filename":\s*"([^"]+\.tgz)"/.exec(output)?.[1];
@@ -85,7 +100,9 @@ export async function compileAll(
   });
   const all = join(folder, "tsconfig.all.json");
   writeFileSync(all, JSON.stringify({ files: [], references }));
-  const output = await run(process.execPath, [compiler, "-b", all, "--force", "--pretty", "false"], {
+  // Each checker of a program reads the same declarations again.
+  const flags = ["--force", "--pretty", "false", "--checkers", "1", "--builders", "2"];
+  const output = await run(process.execPath, [compiler, "-b", all, ...flags], {
     cwd: folder,
     maxBuffer: 100_000_000,
   }).then(
