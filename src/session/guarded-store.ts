@@ -49,7 +49,10 @@ export class GuardedSessionStore implements Clock {
   }
 
   load(id: string): MaybePromise<SessionRecord | undefined> {
-    return this.#ask(() => this.#store.load(id), isRecordOrAbsent);
+    return this.#ask(
+      () => this.#store.load(id),
+      (answer) => answer === undefined || isSessionRecord(answer),
+    );
   }
 
   save(id: string, record: SessionRecord, expectedVersion: number): MaybePromise<SaveOutcome> {
@@ -57,7 +60,10 @@ export class GuardedSessionStore implements Clock {
   }
 
   touch(id: string, times: SessionTimes): MaybePromise<boolean> {
-    return this.#ask(() => this.#store.touch(id, times), isBoolean);
+    return this.#ask(
+      () => this.#store.touch(id, times),
+      (answer) => typeof answer === "boolean",
+    );
   }
 
   /** `delete` may answer anything: but for the id of a successor, only whether it failed counts. @returns that id */
@@ -145,17 +151,8 @@ export class GuardedSessionStore implements Clock {
     };
   }
 }
-
-function isRecordOrAbsent(answer: unknown): answer is SessionRecord | undefined {
-  return answer === undefined || isSessionRecord(answer);
-}
-
 function isSaveOutcome(answer: unknown): answer is SaveOutcome {
   return answer === "saved" || answer === "conflict" || answer === "gone";
-}
-
-function isBoolean(answer: unknown): answer is boolean {
-  return typeof answer === "boolean";
 }
 
 function isFiniteNumber(answer: unknown): answer is number {

@@ -10,11 +10,6 @@ const CLOCK_SKEW_MS = 60_000;
 const DAY_MS = 86_400_000;
 const SALT = "cello session v1";
 
-/** The UTC day of a moment, counted from 1970. */
-function dayOf(timeMs: number): number {
-  return Math.floor(timeMs / DAY_MS);
-}
-
 /**
  * The keys that come from one secret: one per purpose, and for sealing one per day.
  *
@@ -44,11 +39,10 @@ export class SessionKey {
 
   /** The AES-256 key for cookies issued on the day of this moment. */
   sealingAt(issuedAt: number): KeyObject {
-    const day = dayOf(issuedAt);
-    return this.#sealingByDay.get(day) ?? this.#deriveFor(day);
-  }
-
-  #deriveFor(day: number): KeyObject {
+    // The UTC day, counted from 1970.
+    const day = Math.floor(issuedAt / DAY_MS);
+    const known = this.#sealingByDay.get(day);
+    if (known !== undefined) return known;
     const key = derive(this.#sealingRoot, `day ${day}`);
     for (const oldest of this.#sealingByDay.keys()) {
       if (this.#sealingByDay.size < this.#maxDays) break;

@@ -8,6 +8,7 @@ import type { SessionConfig } from "./config.js";
 import { GuardedSessionStore } from "./guarded-store.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
+import { keepLiveValues } from "./properties.js";
 import { SealedSessions } from "./sealed.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
@@ -89,7 +90,7 @@ export class SessionManager {
     if (state.isCommitted) return undefined;
     state.isCommitted = true;
     if (state.failure !== undefined) throw state.failure;
-    state.live?.keep(state);
+    if (state.live !== undefined) keepLiveValues(state);
     if (state.isDestroyed && state.isNew && !this.carriesCookie(state.view)) return undefined;
     if (this.#countsActivity && !isRefused) state.isActive = !state.isNew;
     if (state.isActive && !state.isUsed) return this.#recordActivity(state);

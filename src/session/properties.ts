@@ -12,67 +12,51 @@ interface LiveValue {
  * is how Express' sessions are used. They are the application's own objects, so what it changes in them is
  * found by comparing, and kept.
  */
-export class LiveValues {
-  readonly #values = new Map<string, LiveValue>();
+export type LiveValues = Map<string, LiveValue>;
 
-  get(key: string): object | undefined {
-    return this.#values.get(key)?.object;
+/**
+ * Makes what was changed in the live objects values of the session. What was only read is left alone: by now
+ * another request may have stored something else there.
+ *
+ * @throws TypeError when JSON cannot carry what was put into them, and SessionTooLargeError
+ */
+export function keepLiveValues(state: SessionState): void {
+  for (const [key, live] of state.live ?? []) {
+    const json = asJson(key, live.object);
+    const text = JSON.stringify(json);
+    if (text === live.text || !state.values.has(key)) continue;
+    state.values.set(key, json, () => state.keeper.checkSize(state));
+    live.text = text;
   }
+}
 
-  /** @param json what the object is at this time */
-  put(key: string, object: object, json: JsonValue): void {
-    this.#values.set(key, { object, text: JSON.stringify(json) });
-  }
-
-  forget(key: string): void {
-    this.#values.delete(key);
-  }
-
-  clear(): void {
-    this.#values.clear();
-  }
-
-  /**
-   * Makes what was changed in the objects values of the session. What was only read is left alone: by now
-   * another request may have stored something else there.
-   *
-   * @throws TypeError when JSON cannot carry what was put into them, and SessionTooLargeError
-   */
-  keep(state: SessionState): void {
-    for (const [key, live] of this.#values) {
-      const json = asJson(key, live.object);
-      const text = JSON.stringify(json);
-      if (text === live.text || !state.values.has(key)) continue;
-      state.values.set(key, json, () => state.keeper.checkSize(state));
-      live.text = text;
-    }
-  }
+/** @param json what the object is at this time */
+function putLiveValue(state: SessionState, key: string, object: object, json: JsonValue): void {
+  state.live ??= new Map();
+  state.live.set(key, { object, text: JSON.stringify(json) });
 }
 
 /** The value of a property: an object that may be changed, or a primitive value. */
 export function readProperty(state: SessionState, key: string): unknown {
   const live = state.live?.get(key);
-  if (live !== undefined) return live;
+  if (live !== undefined) return live.object;
   const value = state.values.get(key);
   if (typeof value !== "object" || value === null) return value;
   const copy: object = structuredClone(value);
-  state.live ??= new LiveValues();
-  state.live.put(key, copy, value);
+  putLiveValue(state, key, copy, value);
   return copy;
 }
 
 /** Sets a property; `undefined` deletes it, as JSON would. */
 export function writeProperty(state: SessionState, key: string, value: unknown): void {
-  state.live?.forget(key);
+  state.live?.delete(key);
   if (value === undefined) {
     state.values.delete(key);
     return;
   }
   const json = asJson(key, value);
   state.values.set(key, json, () => state.keeper.checkSize(state));
-  if (typeof value !== "object" || value === null) return;
-  state.live ??= new LiveValues();
-  state.live.put(key, value, json);
+  if (typeof value === "object" && value !== null) putLiveValue(state, key, value, json);
 }
 
 /** As Express' sessions keep it: dates as their text, members that are `undefined` not at all. What would be lost unheard throws. */

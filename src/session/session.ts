@@ -5,7 +5,7 @@ import { requestEvent } from "../core/request-view.js";
 import { strictMethods } from "../core/strict-calls.js";
 import { cookieView, type SessionCookieView } from "./cookie-view.js";
 import type { JsonValue } from "./json.js";
-import { propertyTraps, unknownProperties } from "./properties.js";
+import { keepLiveValues, propertyTraps, unknownProperties } from "./properties.js";
 import type { SessionState } from "./state.js";
 
 const kState = Symbol("cello.session.state");
@@ -88,7 +88,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    */
   set<Key extends keyof Data & string>(key: Key, value: Data[Key]): void {
     const state = change(this[kState], "set");
-    state.live?.forget(checkKey(key));
+    state.live?.delete(checkKey(key));
     state.values.set(checkKey(key), value, () => state.keeper.checkSize(state));
   }
 
@@ -99,7 +99,7 @@ export class Session<Data extends object = Record<string, unknown>> {
    */
   delete(key: keyof Data & string): boolean {
     const state = change(this[kState], "delete");
-    state.live?.forget(checkKey(key));
+    state.live?.delete(checkKey(key));
     return state.values.delete(checkKey(key));
   }
 
@@ -221,7 +221,7 @@ export class Session<Data extends object = Record<string, unknown>> {
 /** Notes that the application uses the session, and what it changed in the objects that it holds. */
 function use(state: SessionState): SessionState {
   state.isUsed = true;
-  if (state.live !== undefined && !state.isCommitted) state.live.keep(state);
+  if (state.live !== undefined && !state.isCommitted) keepLiveValues(state);
   return state;
 }
 
