@@ -95,7 +95,7 @@ export class TokenChecks {
    * @returns a promise of whether the list was asked, for the next `check`
    */
   newsFor(outcome: JsonObject | TokenRejection | undefined): Promise<boolean> | undefined {
-    if (outcome === "revocations_unavailable") return this.#revocations.catchUp();
+    if (outcome === "revocations_unavailable") return this.#revocations.list.catchUp?.();
     if (outcome !== "unknown_key" && outcome !== "keys_unavailable") return undefined;
     return this.#remoteKeys?.refresh()?.then(() => false);
   }

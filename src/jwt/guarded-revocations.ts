@@ -9,6 +9,7 @@ import type { RevocationList } from "./revocation.js";
  * changes of its state once, and turns its failures into one kind of error.
  */
 export class GuardedRevocations {
+  /** The list itself, to be asked: of all that goes wrong there, only a revocation that cannot be told throws. */
   readonly list: RevocationList;
   readonly #denies: boolean;
   readonly #guard: StoreGuard;
@@ -30,15 +31,6 @@ export class GuardedRevocations {
     const isCurrent = this.list.isCurrent !== false;
     if (isCurrent !== this.#wasCurrent && (isCurrent || !this.#isOnlyBehind)) this.#note(isCurrent);
     return !isCurrent && this.#denies;
-  }
-
-  /**
-   * Waits until the list is up to date, when it is not because this process was busy.
-   *
-   * @returns `undefined` when that is not worth waiting for; else a promise of whether it is now
-   */
-  catchUp(): Promise<boolean> | undefined {
-    return this.list.catchUp?.();
   }
 
   /** @throws StoreUnavailableError, or rejects with it, when the list could not be told */
