@@ -22,9 +22,7 @@ class SteadyLoad extends LoadMonitor {
     return snapshot;
   }
 
-  override get inFlight() {
-    return snapshot.inFlight;
-  }
+  override inFlight = snapshot.inFlight;
 }
 const load = new SteadyLoad();
 

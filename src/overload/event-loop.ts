@@ -16,15 +16,11 @@ export class RequestCosts {
   #lastAnswered = 0;
   #lastActiveMs: number;
   #lastRefusedMs = 0;
-  #costMs = 0;
+  /** The mean as it was sampled last; 0 when nothing was answered yet. */
+  meanMs = 0;
 
   constructor(readonly read: () => LoopTime) {
     this.#lastActiveMs = read().active;
-  }
-
-  /** The mean as it was sampled last; 0 when nothing was answered yet. */
-  get meanMs(): number {
-    return this.#costMs;
   }
 
   /**
@@ -34,16 +30,16 @@ export class RequestCosts {
    */
   sample(refusedMs: number): number {
     const answered = this.answered - this.#lastAnswered;
-    if (answered === 0) return this.#costMs;
+    if (answered === 0) return this.meanMs;
     const { active } = this.read();
     const spentMs = active - this.#lastActiveMs - (refusedMs - this.#lastRefusedMs);
     this.#lastAnswered = this.answered;
     this.#lastActiveMs = active;
     this.#lastRefusedMs = refusedMs;
-    if (!Number.isFinite(spentMs)) return this.#costMs;
+    if (!Number.isFinite(spentMs)) return this.meanMs;
     const newestMs = Math.max(0, spentMs / answered);
-    this.#costMs = this.#costMs === 0 ? newestMs : this.#costMs + (newestMs - this.#costMs) * NEWEST_COST_WEIGHT;
-    return this.#costMs;
+    this.meanMs = this.meanMs === 0 ? newestMs : this.meanMs + (newestMs - this.meanMs) * NEWEST_COST_WEIGHT;
+    return this.meanMs;
   }
 }
 

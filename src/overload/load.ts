@@ -53,8 +53,10 @@ export class LoadMonitor {
   readonly #utilization: ShareMeter;
   readonly #latencies: LatencyHistogram;
   readonly #costs: RequestCosts;
-  #inFlight = 0;
-  #waiting = 0;
+  /** Requests that are not answered yet, at this moment. */
+  inFlight = 0;
+  /** Requests that wait for the rest of their bodies: whoever reads them has nothing to do meanwhile. */
+  waiting = 0;
   #timersMs = 0;
   #isStarted = false;
   #sampledAtMs: number;
@@ -84,7 +86,7 @@ export class LoadMonitor {
   arrive(): number {
     if (!this.#isStarted) this.#readings.delays.start();
     this.#isStarted = true;
-    this.#inFlight++;
+    this.inFlight++;
     return this.turns.arrive(this.#clock.monotonicMs());
   }
 
@@ -94,15 +96,15 @@ export class LoadMonitor {
    * @param latencyMs counted when it is a number from 0; NaN for what says nothing of the load
    */
   depart(latencyMs: number, nowMs: number): void {
-    this.#inFlight--;
+    this.inFlight--;
     if (latencyMs >= 0) this.#costs.answered++;
     this.#latencies.record(latencyMs, nowMs);
   }
 
   /** A request waits for its client, who has not sent all of its body: it is in flight no more. */
   suspend(): void {
-    this.#inFlight--;
-    this.#waiting++;
+    this.inFlight--;
+    this.waiting++;
   }
 
   /**
@@ -111,18 +113,13 @@ export class LoadMonitor {
    * @returns when, as {@link arrive} does
    */
   resume(): number {
-    this.#waiting--;
+    this.waiting--;
     return this.arrive();
   }
 
   /** A request that waits for its client leaves. */
   departWaiting(): void {
-    this.#waiting--;
-  }
-
-  /** Requests that wait for the rest of their bodies: whoever reads them has nothing to do meanwhile. */
-  get waiting(): number {
-    return this.#waiting;
+    this.waiting--;
   }
 
   /** Ends the watch of the event loop; the next request begins it again. */
@@ -139,11 +136,6 @@ export class LoadMonitor {
   /** What a request costs the event loop, on average of late, in milliseconds; 0 when none was answered yet. */
   get requestCostMs(): number {
     return this.#costs.meanMs;
-  }
-
-  /** Requests that are not answered yet, at this moment. */
-  get inFlight(): number {
-    return this.#inFlight;
   }
 
   /** The load now, at most 100 ms old. */
@@ -167,9 +159,9 @@ export class LoadMonitor {
       eventLoopDelayMs: this.#delayMs(weight, nowMs),
       memory: memoryShare(),
       latencyMs: this.#latencies.quantile(0.95, nowMs),
-      inFlight: this.#inFlight,
+      inFlight: this.inFlight,
       // Without the one that asks.
-      backlogMs: Math.max(0, this.#inFlight - 1) * this.#costs.sample(this.turns.refusedMs),
+      backlogMs: Math.max(0, this.inFlight - 1) * this.#costs.sample(this.turns.refusedMs),
     });
     return this.#snapshot;
   }

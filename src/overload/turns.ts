@@ -25,16 +25,20 @@ const NEWEST_TURN_WEIGHT = 0.2;
  * all that was read is handed over.
  */
 export class EventLoopTurns {
-  #number = 0;
+  /** Requests that see the same number were read in the same turn. */
+  number = 0;
   #isOpen = false;
   #beganAtMs = Number.NEGATIVE_INFINITY;
   #idleMs = 0;
-  #sleptAtMs = Number.NEGATIVE_INFINITY;
+  /** When the last turn began before which the loop had slept, in milliseconds: it had nothing to do then. */
+  sleptAtMs = Number.NEGATIVE_INFINITY;
   #arrivedAtMs = 0;
-  #latestMs = 0;
+  /** When the last request was handed over, in milliseconds of the monotonic clock. */
+  latestMs = 0;
   #isLatestRefused = false;
   #refusingMs = 0;
-  #refusedMs = 0;
+  /** Milliseconds that went into refusing requests, of all turns. */
+  refusedMs = 0;
   #meanRefusingMs = 0;
   readonly #readIdleMs: IdleTimeReader;
   readonly #afterTurn: AfterTurn;
@@ -44,29 +48,9 @@ export class EventLoopTurns {
     this.#afterTurn = afterTurn;
   }
 
-  /** Requests that see the same number were read in the same turn. */
-  get number(): number {
-    return this.#number;
-  }
-
-  /** When the last request was handed over, in milliseconds of the monotonic clock. */
-  get latestMs(): number {
-    return this.#latestMs;
-  }
-
   /** Milliseconds a turn, averaged, that went into refusing requests. */
   get refusingMs(): number {
     return this.#meanRefusingMs;
-  }
-
-  /** Milliseconds that went into refusing requests, of all turns. */
-  get refusedMs(): number {
-    return this.#refusedMs;
-  }
-
-  /** When the last turn began before which the loop had slept, in milliseconds: it had nothing to do then. */
-  get sleptAtMs(): number {
-    return this.#sleptAtMs;
   }
 
   /** How long the turn in progress has lasted, in milliseconds; 0 between turns. */
@@ -86,8 +70,8 @@ export class EventLoopTurns {
    */
   arrive(nowMs: number): number {
     if (!this.#isOpen) this.#begin(nowMs);
-    else if (this.#isLatestRefused) this.#refusingMs += nowMs - this.#latestMs;
-    this.#latestMs = nowMs;
+    else if (this.#isLatestRefused) this.#refusingMs += nowMs - this.latestMs;
+    this.latestMs = nowMs;
     this.#isLatestRefused = false;
     return this.#arrivedAtMs;
   }
@@ -103,7 +87,7 @@ export class EventLoopTurns {
     // Where the runtime does not tell how long its loop slept, half of the time since the last turn would be a guess.
     const isUnknown = Number.isNaN(idleMs) || this.#beganAtMs === Number.NEGATIVE_INFINITY;
     this.#arrivedAtMs = hasSlept || isUnknown ? nowMs : (nowMs + this.#beganAtMs) / 2;
-    if (hasSlept) this.#sleptAtMs = nowMs;
+    if (hasSlept) this.sleptAtMs = nowMs;
     this.#idleMs = idleMs;
     this.#beganAtMs = nowMs;
     this.#refusingMs = 0;
@@ -114,8 +98,8 @@ export class EventLoopTurns {
   /** One function for all turns: none is made on the request path. */
   readonly #end = (): void => {
     this.#isOpen = false;
-    this.#number++;
-    this.#refusedMs += this.#refusingMs;
+    this.number++;
+    this.refusedMs += this.#refusingMs;
     this.#meanRefusingMs += (this.#refusingMs - this.#meanRefusingMs) * NEWEST_TURN_WEIGHT;
   };
 }
