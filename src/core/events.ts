@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { isPromiseLike } from "./later.js";
 import { describe } from "./options.js";
 import { suggestion } from "./spelling.js";
 import { strictConstruction, strictMethods } from "./strict-calls.js";
@@ -127,7 +128,7 @@ export const SECURITY_EVENT_NAMES: readonly SecurityEventName[] = Object.freeze(
   "config.warning",
 ]);
 
-type Listeners = { [Name in SecurityEventName]?: readonly SecurityEventListener<Name>[] };
+type AnyListener = (event: never) => unknown;
 
 /** Warnings that are kept for a listener that comes later. */
 const MAX_KEPT_WARNINGS = 32;
@@ -139,7 +140,7 @@ const MAX_KEPT_WARNINGS = 32;
  * process warning. What a listener gets is frozen, because the next one gets the same.
  */
 export class EventHub {
-  readonly #listeners: Listeners = {};
+  readonly #listeners: { [Name in SecurityEventName]?: readonly AnyListener[] | undefined } = {};
   /** Doubts about the configuration come up before anybody can listen: the first listener gets them. */
   #keptWarnings: SecurityEvents["config.warning"][] = [];
 
@@ -155,7 +156,7 @@ export class EventHub {
   on<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
     requireListener("on", name, listener);
     // A new list: the old one may be being told of an event.
-    this.#set(name, [...(this.#of(name) ?? []), listener]);
+    this.#listeners[name] = [...(this.#listeners[name] ?? []), listener];
     if (name !== "config.warning") return;
     const kept = this.#keptWarnings;
     this.#keptWarnings = [];
@@ -165,11 +166,11 @@ export class EventHub {
   /** Removes a listener (once, if it was added twice); without one left, the event is not even built any more. */
   off<Name extends SecurityEventName>(name: Name, listener: SecurityEventListener<Name>): void {
     requireListener("off", name, listener);
-    const listeners = this.#of(name) ?? [];
+    const listeners: readonly AnyListener[] = this.#listeners[name] ?? [];
     const last = listeners.lastIndexOf(listener);
     if (last === -1) return;
     const left = listeners.filter((_, index) => index !== last);
-    this.#set(name, left.length === 0 ? undefined : left);
+    this.#listeners[name] = left.length === 0 ? undefined : left;
   }
 
   /** Whether anybody listens: a caller on the hot path asks before it builds the event. */
@@ -178,34 +179,23 @@ export class EventHub {
   }
 
   emit<Name extends SecurityEventName>(name: Name, event: SecurityEvents[Name]): void {
-    const listeners = this.#of(name);
+    const listeners = this.#listeners[name];
     if (listeners === undefined) {
-      this.#keep(name, event);
+      const isKept = name === "config.warning" && this.#keptWarnings.length < MAX_KEPT_WARNINGS;
+      // The payload of that name.
+      if (isKept) this.#keptWarnings.push(event as SecurityEvents["config.warning"]);
       return;
     }
     Object.freeze(event);
     for (const listener of listeners) {
       try {
-        const answer: unknown = listener(event);
+        // `on` took it for events of this name.
+        const answer = listener(event as never);
         // An async function fits the type too: its rejection must not end the process.
-        if (isThenable(answer)) Promise.resolve(answer).catch((error: unknown) => warnOf(name, error));
+        if (isPromiseLike(answer)) Promise.resolve(answer).catch((error: unknown) => warnOf(name, error));
       } catch (error) {
         warnOf(name, error);
       }
-    }
-  }
-
-  #of<Name extends SecurityEventName>(name: Name): readonly SecurityEventListener<Name>[] | undefined {
-    return this.#listeners[name];
-  }
-
-  #set<Name extends SecurityEventName>(name: Name, list: readonly SecurityEventListener<Name>[] | undefined): void {
-    Object.assign(this.#listeners, { [name]: list });
-  }
-
-  #keep<Name extends SecurityEventName>(name: Name, event: SecurityEvents[Name]): void {
-    if (name === "config.warning" && this.#keptWarnings.length < MAX_KEPT_WARNINGS && isWarning(event)) {
-      this.#keptWarnings.push(event);
     }
   }
 }
@@ -225,14 +215,6 @@ function requireListener(method: string, name: unknown, listener: unknown): void
   if (typeof listener !== "function") {
     throw new TypeError(`${method}("${name}"): the listener must be a function, got ${describe(listener)}`);
   }
-}
-
-function isWarning(event: object): event is SecurityEvents["config.warning"] {
-  return "code" in event && "message" in event;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function warnOf(name: SecurityEventName, error: unknown): void {

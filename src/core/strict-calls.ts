@@ -96,17 +96,12 @@ function strict(call: string, work: Callable, hint: string): Callable {
     if (isAsync) return Promise.reject(error);
     throw error;
   };
-  // Without options there is only a number to compare: session.get is called with every request.
-  const wrapper =
-    bags.length === 0
-      ? function (this: unknown, ...given: never[]): unknown {
-          const problem = given.length > most ? problemOf(call, parameters, given) : undefined;
-          return problem === undefined ? Reflect.apply(work, this, given) : refuse(problem);
-        }
-      : function (this: unknown, ...given: never[]): unknown {
-          const problem = problemOf(call, parameters, given);
-          return problem === undefined ? Reflect.apply(work, this, given) : refuse(problem);
-        };
+  const hasOptions = bags.length > 0;
+  const wrapper = function (this: unknown, ...given: never[]): unknown {
+    // Without options there is only a number to compare: session.get is called with every request.
+    const problem = hasOptions || given.length > most ? problemOf(call, parameters, given) : undefined;
+    return problem === undefined ? Reflect.apply(work, this, given) : refuse(problem);
+  };
   Object.defineProperty(wrapper, "name", { value: work.name, configurable: true });
   Object.defineProperty(wrapper, "length", { value: work.length, configurable: true });
   calls.set(wrapper, call);
