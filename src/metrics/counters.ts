@@ -10,25 +10,20 @@ export interface Instruments {
   readonly stop: () => void;
 }
 
-/** A counter: its name, what it counts, and the event that it counts. */
-interface SecurityCounter {
-  readonly name: string;
-  readonly description: string;
-  /** In UCUM, where braces hold what is counted. */
-  readonly unit: string;
-  /**
-   * Counts from now on.
-   *
-   * @returns ends it
-   */
-  readonly listen: (events: EventHub, tally: Tally) => () => void;
+/** Begins to count an event. */
+type Counter = (meter: Meter, events: EventHub, common: Attributes) => RunningCounter;
+
+interface RunningCounter {
+  readonly instrument: Observable;
+  readonly tally: Tally;
+  readonly stop: () => void;
 }
 
 /**
  * What every counter counts. Attributes come from the code or from the configuration, never from a
  * client: each series is kept for the life of the process.
  */
-const COUNTERS: readonly SecurityCounter[] = [
+const COUNTERS: readonly Counter[] = [
   counter("token.rejected", "cello.token.rejected", "{request}", "Requests whose token was refused", (event) => ({
     "cello.reason": event.reason,
   })),
@@ -58,31 +53,26 @@ const COUNTERS: readonly SecurityCounter[] = [
 
 const NO_ATTRIBUTES: Attributes = Object.freeze({});
 
+/** @param unit in UCUM, where braces hold what is counted */
 function counter<Name extends SecurityEventName>(
   event: Name,
   name: string,
   unit: string,
   description: string,
   attributesOf: (event: Parameters<SecurityEventListener<Name>>[0]) => Attributes = () => NO_ATTRIBUTES,
-): SecurityCounter {
-  const listen = (events: EventHub, tally: Tally) => {
+): Counter {
+  return (meter, events, common) => {
+    const tally = new Tally(common);
     const count: SecurityEventListener<Name> = (happened) => tally.add(attributesOf(happened));
     events.on(event, count);
-    return () => events.off(event, count);
+    const instrument = meter.createObservableCounter(name, { description, unit });
+    return { instrument, tally, stop: () => events.off(event, count) };
   };
-  return { name, description, unit, listen };
 }
 
 /** @param common attributes that every count has */
 export function countEvents(meter: Meter, events: EventHub, common: Attributes): Instruments {
-  const running = COUNTERS.map(({ name, description, unit, listen }) => {
-    const tally = new Tally(common);
-    return {
-      instrument: meter.createObservableCounter(name, { description, unit }),
-      tally,
-      end: listen(events, tally),
-    };
-  });
+  const running = COUNTERS.map((begin) => begin(meter, events, common));
   return {
     all: running.map(({ instrument }) => instrument),
     observe: (result) => {
@@ -91,7 +81,7 @@ export function countEvents(meter: Meter, events: EventHub, common: Attributes):
       }
     },
     stop: () => {
-      for (const { end } of running) end();
+      for (const { stop } of running) stop();
     },
   };
 }

@@ -3,54 +3,42 @@ import type { EventHub, SecurityEvents } from "../core/events.js";
 import type { AdaptiveLimitState, RateLimits } from "../limits/limits.js";
 import type { Instruments } from "./counters.js";
 
-/** A gauge of the whole process. */
-interface LoadGauge {
-  readonly name: string;
-  readonly unit: string;
-  readonly description: string;
-  /** It is measured on requests under an adaptive limit alone: without one there is nothing to tell. */
-  readonly needsAdaptive: boolean;
-  readonly read: (load: RateLimits["load"]) => number;
-}
+type Load = RateLimits["load"];
 
-const LOAD_GAUGES: readonly LoadGauge[] = [
-  gauge("cello.load.cpu", "1", "CPU use, 0 to 1 of what is granted", false, (load) => load.cpu),
-  gauge("cello.load.memory", "1", "Memory in use, 0 to 1 of the nearest limit", false, (load) => load.memory),
-  gauge(
-    "cello.load.event_loop.utilization",
-    "1",
-    "Share of time in which the event loop did not sleep",
-    false,
-    (load) => {
-      return load.eventLoopUtilization;
-    },
-  ),
-  gauge("cello.load.event_loop.delay", "s", "How late the event loop is", true, (load) => load.eventLoopDelayMs / 1000),
-  gauge("cello.load.latency", "s", "95th percentile of the last second's latencies", true, (load) => {
-    return load.latencyMs / 1000;
-  }),
-  gauge("cello.load.backlog", "s", "What the event loop needs for the requests in flight", true, (load) => {
-    return load.backlogMs / 1000;
-  }),
-  gauge("cello.load.in_flight", "{request}", "Requests that are not answered yet", true, (load) => load.inFlight),
-];
-
-function gauge(
+/**
+ * A gauge of the whole process. Those that need an adaptive limit are measured on requests under one: without it
+ * there is nothing to tell.
+ */
+type LoadGauge = readonly [
   name: string,
   unit: string,
   description: string,
   needsAdaptive: boolean,
-  read: (load: RateLimits["load"]) => number,
-): LoadGauge {
-  return { name, unit, description, needsAdaptive, read };
-}
+  read: (load: Load) => number,
+];
+
+const UTILIZATION = "Share of time in which the event loop did not sleep";
+const LATENCY = "95th percentile of the last second's latencies";
+const BACKLOG = "What the event loop needs for the requests in flight";
+
+const LOAD_GAUGES: readonly LoadGauge[] = [
+  ["cello.load.cpu", "1", "CPU use, 0 to 1 of what is granted", false, (load) => load.cpu],
+  ["cello.load.memory", "1", "Memory in use, 0 to 1 of the nearest limit", false, (load) => load.memory],
+  ["cello.load.event_loop.utilization", "1", UTILIZATION, false, (load) => load.eventLoopUtilization],
+  ["cello.load.event_loop.delay", "s", "How late the event loop is", true, (load) => load.eventLoopDelayMs / 1000],
+  ["cello.load.latency", "s", LATENCY, true, (load) => load.latencyMs / 1000],
+  ["cello.load.backlog", "s", BACKLOG, true, (load) => load.backlogMs / 1000],
+  ["cello.load.in_flight", "{request}", "Requests that are not answered yet", true, (load) => load.inFlight],
+];
 
 /**
  * The gauges of load and adaptive limits. They are read when metrics are collected, and cost nothing before.
  * A signal that cannot be measured here is left out.
  */
 export function watchLoad(meter: Meter, rateLimits: RateLimits, common: Attributes): Instruments {
-  const signals = LOAD_GAUGES.map((each) => ({ ...each, instrument: meter.createObservableGauge(each.name, each) }));
+  const signals = LOAD_GAUGES.map(([name, unit, description, needsAdaptive, read]) => {
+    return { needsAdaptive, read, instrument: meter.createObservableGauge(name, { unit, description }) };
+  });
   const limits = meter.createObservableGauge("cello.rate_limit.limit", {
     unit: "{request}",
     description: "Units per window that an adaptive limit grants now",
