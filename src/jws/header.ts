@@ -28,17 +28,15 @@ export function parseHeader(segment: string): JwsHeader | JwsRejection {
   const bytes = decodeBase64url(segment);
   const header = bytes === undefined ? undefined : parseJsonObject(bytes);
   if (header === undefined) return "malformed";
-  return headerProblem(header) ?? (isHeader(header) ? deepFreeze(header) : "malformed");
+  // The last question of `headerProblem` is whether it is a header.
+  return headerProblem(header) ?? deepFreeze(header as JwsHeader);
 }
 
 /** Why a header is refused, whoever signed it; `undefined` when nothing speaks against it. */
 export function headerProblem(header: Readonly<Record<string, unknown>>): JwsRejection | undefined {
   if (CRITICAL_PARAMETERS.some((name) => Object.hasOwn(header, name))) return "critical_header";
   if (KEY_PARAMETERS.some((name) => Object.hasOwn(header, name))) return "embedded_key";
-  return isHeader(header) ? undefined : "malformed";
-}
-
-function isHeader(header: Readonly<Record<string, unknown>>): header is JwsHeader {
-  if (typeof header.alg !== "string") return false;
-  return TEXT_PARAMETERS.every((name) => header[name] === undefined || typeof header[name] === "string");
+  if (typeof header.alg !== "string") return "malformed";
+  const areTexts = TEXT_PARAMETERS.every((name) => header[name] === undefined || typeof header[name] === "string");
+  return areTexts ? undefined : "malformed";
 }

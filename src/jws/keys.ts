@@ -94,19 +94,13 @@ function requireFitKey(key: KeyObject, algorithm: Algorithm): void {
   else if (type !== "ed25519" && type !== "ed448") throw wrongKey(algorithm, "an Ed25519 or Ed448 key", type);
 }
 
-/** What a JWK says about its own use (RFC 7517 sections 4.2 to 4.5). */
-interface JwkUse {
-  readonly kid: string | undefined;
-  readonly maySign: boolean;
-  readonly mayVerify: boolean;
-}
-
 /**
- * Reads `kid`, `use`, `alg` and `key_ops` of a JWK and refuses one that is meant for something else.
+ * Reads what a JWK says about its own use (RFC 7517 sections 4.2 to 4.5: `kid`, `use`, `alg` and `key_ops`), and
+ * refuses one that is meant for something else than to verify with this algorithm.
  *
  * @throws UnfitKeyError
  */
-function readJwkUse(jwk: JsonObject, algorithm: Algorithm): JwkUse {
+function readJwkUse(jwk: JsonObject, algorithm: Algorithm) {
   const { kid, use, alg, key_ops: operations } = jwk;
   if (kid !== undefined && typeof kid !== "string") {
     throw new UnfitKeyError('the "kid" of the JWK is not a string', "give the key id as a string");
@@ -120,18 +114,17 @@ function readJwkUse(jwk: JsonObject, algorithm: Algorithm): JwkUse {
       "set the algorithm to that of the key",
     );
   }
-  if (operations === undefined) return { kid, maySign: true, mayVerify: true };
+  if (operations === undefined) return { kid, maySign: true };
   const maySign = Array.isArray(operations) && operations.includes("sign");
   // The public half of a private key that signs is there to verify; a shared secret has no halves.
   const isSigningHalf = maySign && jwk.kty !== "oct";
-  const mayVerify = isSigningHalf || (Array.isArray(operations) && operations.includes("verify"));
-  if (!mayVerify) {
+  if (!isSigningHalf && !(Array.isArray(operations) && operations.includes("verify"))) {
     throw new UnfitKeyError(
       'the "key_ops" of the JWK do not allow to verify',
       'give a key whose "key_ops" name "verify"',
     );
   }
-  return { kid, maySign, mayVerify };
+  return { kid, maySign };
 }
 
 function requireRsaKey(key: KeyObject, type: string, algorithm: RsaAlgorithm): void {
