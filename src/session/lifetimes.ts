@@ -34,13 +34,12 @@ export class Lifetimes {
     return { lastUsedAt: now, expiresAt, forgetAt: Math.min(expiresAt, now + this.#idleMs) };
   }
 
-  /** Whether idle time would be counted wrongly without writing this use down. */
-  isUseToBeRecorded(lastUsedAt: number, now: number): boolean {
-    return now - lastUsedAt >= this.#idleMs / 10;
-  }
-
-  /** Whether a rolling session has used up a tenth of its lifetime. */
-  isRenewalDue(expiresAt: number, now: number): boolean {
-    return this.#isRolling && expiresAt - now <= this.maxAgeMs * 0.9;
+  /**
+   * What the use of a session makes due: its renewal, where it is rolling and has used up a tenth of its lifetime, or
+   * else a record of the use, where idle time would be counted wrongly without.
+   */
+  due({ lastUsedAt, expiresAt }: { lastUsedAt: number; expiresAt: number }, now: number) {
+    if (this.#isRolling && expiresAt - now <= this.maxAgeMs * 0.9) return "renewal";
+    return now - lastUsedAt >= this.#idleMs / 10 ? "record" : undefined;
   }
 }

@@ -127,9 +127,7 @@ export class SealedSessions implements SessionKeeper {
     if (state.isNew && state.isEmpty) return false;
     if (state.isChanged) return true;
     if (!state.isUsed && !state.isActive) return false;
-    const isDue =
-      this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
-    return isDue && this.#mayRenew(state);
+    return this.#lifetimes.due(state, now) !== undefined && this.#mayRenew(state);
   }
 
   #mayRenew({ openedId, cameAtMs }: SessionState): boolean {

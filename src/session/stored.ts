@@ -157,7 +157,8 @@ export class StoredSessions implements SessionKeeper {
     if (state.isDestroyed) return this.#writer.expire(state.view);
     if (state.version === 0) return state.isEmpty ? undefined : this.#commitFirst(state);
     const now = this.#store.wallMs();
-    const isRenewed = (state.isRegenerated && !state.isMoved) || this.#lifetimes.isRenewalDue(state.expiresAt, now);
+    const due = this.#lifetimes.due(state, now);
+    const isRenewed = (state.isRegenerated && !state.isMoved) || due === "renewal";
     // The stored end moves only when the cookie moves along: else a session that is written often would
     // outlive its cookie and never be renewed.
     const expiresAt = isRenewed ? this.#lifetimes.endWhenSent(state.expiresAt, now) : state.expiresAt;
@@ -170,7 +171,7 @@ export class StoredSessions implements SessionKeeper {
       });
     }
     if (!state.isUsed && !state.isActive) return undefined;
-    if (!isRenewed && !this.#lifetimes.isUseToBeRecorded(state.lastUsedAt, now)) return undefined;
+    if (!isRenewed && due === undefined) return undefined;
     return andThen(this.#store.touch(SignedIds.storeIdOf(state.id), times), (isThere) =>
       isRenewed && isThere ? this.#cookie(state, expiresAt, now) : undefined,
     );

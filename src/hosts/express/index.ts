@@ -13,7 +13,7 @@ import { refuseWithoutHead } from "../node/headless.js";
 import { hasHead } from "../node/response.js";
 import { NodeRequestView } from "../node/view.js";
 import { nextRequestId } from "../request-id.js";
-import { admitBesideCors, settle } from "../settle.js";
+import { admitBesideCors, type CorsBehind, settle } from "../settle.js";
 import { corsBehind } from "./cors-behind.js";
 import type { RequestFieldsBesideOthers } from "./other-sessions.js";
 import { addFields, attach, attachedTo } from "./request-fields.js";
@@ -75,12 +75,7 @@ export const cello = strictFunction(
         );
         if (attachedTo(request) === undefined) attach(request, passed);
         const cors = isHeadless || request.headers.origin === undefined ? undefined : corsBehind(request, response);
-        const refuse = (refusal: Refusal) => {
-          if (isHeadless) refuseWithoutHead(response, refusal, passed);
-          else if (cors === undefined) writeRefusal(response, refusal);
-          else cors.setFields(() => writeRefusal(response, refusal));
-        };
-        return settle(addition.admit(passed), next, refuse, next);
+        return settle(addition.admit(passed), response, next, refuserOf(isHeadless ? passed : undefined, cors), next);
       }
       if (policy.sessions !== undefined && "session" in request) return next(sessionTaken());
       addFields(request, fields);
@@ -94,12 +89,25 @@ export const cello = strictFunction(
       guardResponse(request, response, passage);
       const asksCors = routePolicy.cors === undefined && request.headers.origin !== undefined;
       const cors = asksCors ? corsBehind(request, response) : undefined;
-      const refuse = (refusal: Refusal) => writeRefusal(response, refusal);
-      if (cors !== undefined) admitBesideCors(passage, cors, { pass: next, refuse, fail: next });
-      else settle(admit(passage), next, refuse, next);
+      if (cors === undefined) settle(admit(passage), response, next, writeRefusal, next);
+      else admitBesideCors(passage, cors, response, { pass: next, refuse: writeRefusal, fail: next });
     };
   },
 );
+
+/**
+ * How a middleware further on refuses.
+ *
+ * @param headless the passage, where the response only stands in for one
+ * @param cors what sets the fields that the page hopes for
+ */
+function refuserOf(headless: Passage | undefined, cors: CorsBehind | undefined) {
+  if (headless !== undefined) {
+    return (response: ServerResponse, refusal: Refusal) => refuseWithoutHead(response, refusal, headless);
+  }
+  if (cors === undefined) return writeRefusal;
+  return (response: ServerResponse, refusal: Refusal) => cors.setFields(() => writeRefusal(response, refusal));
+}
 
 /** What is answered to a request whose response only stands in for one is not ours to see: it is decided, and leaves. */
 async function admitWithoutHead(

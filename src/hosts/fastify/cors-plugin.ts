@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { CorsBehind } from "../settle.js";
 
 /** The plugin whose fields reach our refusals too. */
 export const CORS_PLUGIN = "@fastify/cors";
@@ -65,12 +66,20 @@ function isHook(value: unknown): value is Hook {
   return typeof value === "function";
 }
 
+/** The plugin for one request, as it stands behind our hook. */
+export function behindPlugin(ask: AskCors, request: FastifyRequest, reply: FastifyReply): CorsBehind {
+  return {
+    answer: (next) => ask(request, reply, next),
+    setFields: (done) => setCorsFields(ask, request, reply, done),
+  };
+}
+
 /**
  * Lets the plugin set its fields on a reply, and nothing more: what it would send is not sent.
  *
  * @param done called when the fields are there
  */
-export function setCorsFields(ask: AskCors, request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+function setCorsFields(ask: AskCors, request: FastifyRequest, reply: FastifyReply, done: () => void): void {
   const silent: FastifyReply = Object.create(reply, {
     send: {
       value: () => {

@@ -7,7 +7,7 @@ import type { Security } from "../../policy/security.js";
 import { guardResponse, writeRefusal } from "../node/head.js";
 import { NodeRequestView } from "../node/view.js";
 import { admitBesideCors, settle } from "../settle.js";
-import { type AskCors, CorsPluginHooks, setCorsFields } from "./cors-plugin.js";
+import { type AskCors, behindPlugin, CorsPluginHooks } from "./cors-plugin.js";
 import { logSecurityEvents } from "./event-log.js";
 import { kPassage, kRoute, type RegisteredRoute } from "./types.js";
 
@@ -85,14 +85,10 @@ export function installSecurity(
     const refused = isClosing ? passage.decided(CLOSING) : lacksHost ? passage.decided(NO_HOST) : undefined;
     const askCors = route === undefined ? askCorsOfUnknownPath : route.askCors;
     if (askCors !== undefined && passage.route.cors === undefined && request.headers.origin !== undefined) {
-      const cors = {
-        answer: (next: () => void) => askCors(request, reply, next),
-        setFields: (next: () => void) => setCorsFields(askCors, request, reply, next),
-      };
-      const refuseByReply = (refusal: Refusal) => refuse(reply, refusal);
-      return admitBesideCors(passage, cors, { pass: done, refuse: refuseByReply, fail: done }, refused);
+      const cors = behindPlugin(askCors, request, reply);
+      return admitBesideCors(passage, cors, reply, { pass: done, refuse, fail: done }, refused);
     }
-    settle(refused ?? admit(passage), done, (refusal) => answer(reply, refusal), done);
+    settle(refused ?? admit(passage), reply, done, answer, done);
   });
 }
 

@@ -104,8 +104,9 @@ export function answerUnroutable(
   const passage = secure(security, security.defaultRoute, request, reply);
   settle(
     admit(passage),
+    reply,
     () => (answerOf === undefined ? sendProblem(reply, error.statusCode ?? 400) : answerOf(error, request, reply)),
-    (refusal) => refuse(reply, refusal),
+    refuse,
     () => sendProblem(reply, 500),
   );
 }

@@ -111,7 +111,8 @@ export class KeyTable {
 
   /** The index of the key's first double in `times`, or -1. */
   locate(high: number, low: number): number {
-    const { slots, times, bits } = this.#segmentAt(high >>> SEGMENT_SHIFT);
+    // The upper bits of 32 that are left behind the shift name one of them.
+    const { slots, times, bits } = this.#segments[high >>> SEGMENT_SHIFT] as Segment;
     if (slots === 0) return -1;
     const stride = this.#stride;
     this.times = times;
@@ -174,7 +175,6 @@ export class KeyTable {
   }
 
   #segmentAt(place: number): Segment {
-    // The upper bits of 32 that are left behind the shift name one of them.
     return this.#segments[place] as Segment;
   }
 
