@@ -1,6 +1,12 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { type ClientHttp2Session, connect, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
+import {
+  type ClientHttp2Session,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+} from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { App, CSP, Jwt, RateLimitConfig, type SessionStore } from "cello";
@@ -77,16 +83,20 @@ describe.each(hosts)("%s", (_host, optionsOf) => {
     let app: App;
     let url: string;
     let session: ClientHttp2Session;
+    const served = new Set<ServerHttp2Session>();
 
     const start = async () => {
       app = createApp(optionsOf(), createStore());
+      app.fastify.server.on("session", (one: ServerHttp2Session) => served.add(one));
       url = await app.listen({ port: 0, host: "127.0.0.1" });
       session = connect(url, { rejectUnauthorized: false });
       session.on("error", () => undefined);
     };
     afterEach(async () => {
-      // Not closed gracefully: a session waits for streams that the test has broken.
+      // Not closed gracefully: a session waits for streams that the test has broken, here and at the server.
       session.destroy();
+      for (const one of served) one.destroy();
+      served.clear();
       await app.close();
     });
 
