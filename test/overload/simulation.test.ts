@@ -12,8 +12,8 @@ import {
 } from "./simulation.fake.js";
 
 const isLong = process.env.CELLO_LONG_TESTS === "1";
-/** Thousands of profiles take a minute; a tenth of them shows what a change breaks. */
-const runs = (many: number) => ({ numRuns: isLong ? many : Math.ceil(many / 10) });
+/** Thousands of profiles take a minute; a few of them show what a change breaks. */
+const runs = (many: number) => ({ numRuns: isLong ? many : Math.ceil(many / 25) });
 
 const bounds: AdaptiveBounds = {
   baseRequests: 100,
