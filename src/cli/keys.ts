@@ -22,7 +22,6 @@ interface SourcedKey {
 export const keySourceHelp = `The key is a secret, PEM or JWK and comes from --key-file, --secret-env or standard input,
 never from the command line, where other users and the shell's history would see it.`;
 
-/** Adds the options to a command. */
 export function addKeySourceOptions(command: Command): Command {
   return command
     .addOption(new Option("--key-file <file>", "read the secret, PEM or JWK from a file").conflicts("secretEnv"))

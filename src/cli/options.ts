@@ -23,7 +23,6 @@ export function collectClaim(text: string, before: readonly ClaimPair[]): readon
   return [...before, [text.slice(0, split), text.slice(split + 1)]];
 }
 
-/** Parses a JSON object of claims. */
 export function parseClaims(text: string): JsonObject {
   let value: unknown;
   try {

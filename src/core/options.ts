@@ -8,7 +8,6 @@ import { nearMiss, suggestion } from "./spelling.js";
  */
 export type Reader<Value> = (fields: Fields, name: string) => Value;
 
-/** A reader for every option. */
 export type Readers<Values> = { readonly [Name in keyof Values]-?: Reader<Values[Name]> };
 
 /** The options of a class as it keeps them: each with its value, and `Absent` those that have no default. */
@@ -54,12 +53,10 @@ export class Fields<Values = unknown> {
     this.values = Object.freeze(Object.fromEntries(entries)) as Values;
   }
 
-  /** Whether the user gave this field. */
   has(name: string): boolean {
     return this.#given[name] !== undefined;
   }
 
-  /** The value as given. */
   given(name: string): unknown {
     return this.#given[name];
   }

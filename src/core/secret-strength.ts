@@ -61,7 +61,6 @@ export function secrets<Secret>(
   };
 }
 
-/** Whether this is production. */
 export function isProduction(): boolean {
   return process.env.NODE_ENV === "production";
 }

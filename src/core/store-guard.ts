@@ -74,7 +74,6 @@ export class StoreGuard {
     return isPromiseLike(answer) ? Promise.resolve(answer).then(pass, fail) : pass(answer);
   }
 
-  /** The store failed to answer. */
   failed(error: unknown, cause = causeOf(error)): void {
     const now = this.#clock.monotonicMs();
     this.#failedAtMs = now;
@@ -85,7 +84,6 @@ export class StoreGuard {
     this.#events.emit("store.error", { store: this.#kind, message, ...(cause === undefined ? {} : { cause }) });
   }
 
-  /** The store answered. */
   answered(): void {
     if (!this.#isDown) return;
     const now = this.#clock.monotonicMs();

@@ -40,7 +40,6 @@ export function strictStatics(owner: StrictClass, table: Readonly<Record<string,
   makeStrict(owner, owner.name, table);
 }
 
-/** A class, whatever its constructor takes. */
 interface StrictClass {
   readonly name: string;
   readonly prototype: object;

@@ -14,7 +14,6 @@ type HeaderOption = Exclude<
 interface SecurityHeader<Value> {
   /** The name as its specification spells it. */
   readonly name: string;
-  /** Reads the option. */
   readonly read: Reader<Value>;
   /** The header's value for that of the option; nothing: the header is not sent. */
   readonly write: (value: Value, config: SecurityHeadersValues) => string | null | undefined;
@@ -151,7 +150,6 @@ export interface SentHeader {
   readonly value: string;
 }
 
-/** What a configuration sends, in the order of sending. */
 export function sentHeaders(config: SecurityHeadersValues): readonly SentHeader[] {
   const options = Object.keys(HEADERS) as HeaderOption[]; // its type lets in no other keys
   return options.flatMap((option) => {

@@ -22,7 +22,6 @@ function toMember(allowed: readonly string[]): Item | InnerList {
   return [allowed.map((entry): Item => [entry === "self" ? new Token("self") : entry, new Map()]), new Map()];
 }
 
-/** Reads the record; the answer is a frozen copy. */
 export function readPermissionsPolicy(fields: Fields, name: string): PermissionsPolicy | undefined {
   const given = fields.given(name) ?? undefined;
   if (given === undefined) return undefined;

@@ -17,7 +17,6 @@ export function writeReportingEndpoints(endpoints: ReportingEndpoints = {}): str
   return members.length === 0 ? undefined : serializeDictionary(new Map(members));
 }
 
-/** Reads the record; the answer is a frozen copy. */
 export function readReportingEndpoints(fields: Fields, name: string): ReportingEndpoints | undefined {
   const given = fields.given(name) ?? undefined;
   if (given === undefined) return undefined;

@@ -64,7 +64,6 @@ export function jwkOf(input: KeyInput): JsonObject | undefined {
   return requireJwk(input);
 }
 
-/** A JWK without its private part. */
 export function publicPartOf(jwk: JsonObject): JsonWebKey {
   const { d: _, ...rest } = jwk;
   return rest;

@@ -12,7 +12,6 @@ export interface PreparedKey {
   readonly kid: string | undefined;
   /** A hash by which the same key is known again; a key pair has one for its private half and one for its public. */
   readonly fingerprint: string;
-  /** Checks a signature. */
   readonly check: SignatureCheck;
   /** Makes a signature; `undefined` for a public key. */
   readonly sign: SignatureMaker | undefined;

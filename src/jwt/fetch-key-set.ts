@@ -3,7 +3,6 @@ import { isJsonObject, type JsonObject } from "../core/json.js";
 /** A JWK Set that is longer, in bytes, is refused. */
 const MAX_SET_BYTES = 1_048_576;
 
-/** A JWK Set as it was fetched. */
 export interface FetchedKeySet {
   readonly keys: readonly JsonObject[];
   /** How long the answer may be kept by its `Cache-Control` (RFC 9111 section 4.2.1), in seconds; `undefined`: it does not say. */

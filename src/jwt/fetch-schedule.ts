@@ -28,7 +28,6 @@ export class FetchSchedule {
     this.#clock = clock;
   }
 
-  /** Whether the last fetch failed. */
   get isFailing(): boolean {
     return this.#failures > 0;
   }

@@ -36,7 +36,6 @@ export class RemoteKeys {
   #freshForMs: number;
   #isEmpty = false;
 
-  /** @param uri the checked `jwksUri` of the configuration */
   constructor(config: JwtConfig, uri: string, clock: Clock, events: EventHub) {
     this.#uri = uri;
     this.#algorithm = ALGORITHMS[config.algorithm];

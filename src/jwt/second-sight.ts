@@ -56,7 +56,6 @@ export class SecondSight<Value> {
     if (this.#wasSeenBefore(token)) this.#remembered.remember(token, value);
   }
 
-  /** Forgets a token that is refused now. */
   forget(token: string): void {
     this.#remembered.forget(token);
     if (this.#latest?.token === token) this.#latest = undefined;

@@ -4,9 +4,7 @@ import type { EventHub, SecurityEventListener, SecurityEventName } from "../core
 /** Instruments that are read together. */
 export interface Instruments {
   readonly all: readonly Observable[];
-  /** Tells what is so now. */
   readonly observe: (result: BatchObservableResult) => void;
-  /** Ends the counting. */
   readonly stop: () => void;
 }
 

@@ -78,7 +78,6 @@ export class ConcurrencyLimit {
     return this.#probeSamples > 0 ? Math.max(LEAST, this.#limit * PROBE_SHARE) : this.#limit;
   }
 
-  /** Takes one step. */
   step(sample: ConcurrencySample): void {
     const { nowMs, latencyMs, answered, isBinding } = sample;
     if (isBinding) this.#boundAtMs = nowMs;

@@ -29,7 +29,6 @@ export interface AdaptiveSignals extends LoadSnapshot {
   readonly isRefusing: boolean;
 }
 
-/** What the controller keeps to. */
 export interface AdaptiveBounds {
   /** Floor and ceiling of the limit. */
   readonly minRequests: number;
@@ -56,7 +55,6 @@ export interface AdaptiveState {
   readonly overS: number;
 }
 
-/** The state before any overload. */
 export function unreduced({ baseRequests }: AdaptiveBounds): AdaptiveState {
   return {
     limit: baseRequests,

@@ -16,7 +16,6 @@ const EVENT_EVERY_MS = 1000;
 /** A refusal says for so long that more is wanted than granted. */
 const REFUSING_MS = 1000;
 
-/** What a controller works with. */
 export interface AdaptiveParts {
   readonly clock: Clock;
   readonly load: LoadMonitor;
@@ -49,12 +48,10 @@ export class AdaptiveController {
     this.#steppedAtMs = parts.clock.monotonicMs();
   }
 
-  /** The limit in force. */
   get limit(): number {
     return this.#state.limit;
   }
 
-  /** What moved the limit last. */
   get reason(): AdaptationReason {
     return this.#state.reason;
   }

@@ -28,7 +28,6 @@ function placesFor(priority: RequestPriority, limit: number): number {
 /** Why a request is not let in: all places are taken, or its client holds its share of them. */
 export type Lack = "places" | "client";
 
-/** A gate as it stands. */
 export interface GateState {
   /** Requests in progress that are let in at present. */
   readonly limit: number;
@@ -37,7 +36,6 @@ export interface GateState {
   readonly shedShare: number;
 }
 
-/** What a gate works with. */
 export interface GateParts {
   readonly clock: Clock;
   readonly load: LoadMonitor;
@@ -115,7 +113,6 @@ export class ConcurrencyGate {
     return this.#fixedLimit ?? this.#limitAt(this.#clock.monotonicMs());
   }
 
-  /** The gate now. */
   get state(): GateState {
     const limit = Math.max(1, Math.round(this.limit));
     return { limit, inProgress: this.#all.held, shedShare: this.shedShare(this.#clock.monotonicMs()) };

@@ -117,7 +117,6 @@ export class LoadMonitor {
     return this.arrive();
   }
 
-  /** A request that waits for its client leaves. */
   departWaiting(): void {
     this.waiting--;
   }

@@ -40,7 +40,6 @@ export class LowestMean {
     return Number.isFinite(least) || count === 0 ? least : sumMs / count;
   }
 
-  /** Adds a number of answers with this mean. */
   add(meanMs: number, answered: number, nowMs: number): void {
     this.#seconds.add(LATENCY, meanMs * answered, nowMs);
     this.#seconds.add(ANSWERS, answered, nowMs);

@@ -9,7 +9,6 @@ export interface Readings {
   readonly grantedCpus: number;
   /** CPU time that this process has used since it began, in milliseconds. */
   readonly cpuMs: () => number;
-  /** Memory in use, 0 to 1 of the nearest limit. */
   readonly memoryShare: () => number;
   readonly loopTime: () => LoopTime;
   readonly delays: DelayReader;
@@ -47,12 +46,10 @@ export interface MemoryBytes {
   readonly heapBytes: number;
 }
 
-/** Memory of this process now. */
 export function processMemory(): MemoryBytes {
   return { residentBytes: process.memoryUsage.rss(), heapBytes: getHeapStatistics().used_heap_size };
 }
 
-/** The limits of this process. */
 export function memoryLimits(
   cgroup: CgroupLimits,
   machineBytes = totalmem(),

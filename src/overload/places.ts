@@ -31,7 +31,6 @@ export class PlacesByClient {
   readonly #clients = new Map<string, Places>();
   #sweepAt = LEAST_KEPT;
 
-  /** The places of a client. */
   of(client: string, turn: number): Places {
     const known = this.#clients.get(client);
     if (known !== undefined) return known;

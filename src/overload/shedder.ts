@@ -11,9 +11,7 @@ import type { LoadMonitor } from "./load.js";
 /** Says how much a request matters when not all can be served. */
 export type PriorityOf<Request extends HostRequest = HostRequest> = (request: Request) => RequestPriority;
 
-/** What a limit says about shedding. */
 export interface SheddingOptions {
-  /** The limit's name. */
   readonly name: string;
   /** Requests in progress at a time; `"auto"`: found from latencies. */
   readonly maxConcurrency: number | "auto";
@@ -30,7 +28,6 @@ export interface SheddingOptions {
   readonly dryRun: boolean;
 }
 
-/** What shedding needs of its surroundings. */
 export interface SheddingParts {
   readonly clock: Clock;
   readonly events: EventHub;
@@ -98,7 +95,6 @@ export class LoadShedder {
     return !this.#options.dryRun;
   }
 
-  /** What a request is counted by. */
   clientOf(view: RequestView): string {
     return this.#options.clientOf(view);
   }

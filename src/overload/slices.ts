@@ -20,14 +20,12 @@ export class Slices {
     this.#newest = Math.floor(nowMs / sliceMs);
   }
 
-  /** Adds to a sum of the newest slice. */
   add(column: number, amount: number, nowMs: number): void {
     this.advance(nowMs);
     const index = (this.#newest % this.#slices) * this.#columns + column;
     this.sums[index] = (this.sums[index] ?? 0) + amount;
   }
 
-  /** The sum of a column over all slices. */
   total(column: number, nowMs: number): number {
     this.advance(nowMs);
     let total = 0;

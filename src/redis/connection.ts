@@ -5,7 +5,6 @@ import { connect, type NodeParts, RedisNode } from "./node.js";
 import type { RedisClient, RedisSettings } from "./options.js";
 import type { Script } from "./script.js";
 
-/** What stands in a command: a key or an argument. */
 export type RedisArgument = string | number;
 
 export { RedisDeadlineError, RedisUnavailableError } from "./failures.js";
@@ -28,7 +27,6 @@ export class RedisConnection {
   readonly isCluster: boolean;
   readonly #client: RedisClient;
   readonly #ownsClient: boolean;
-  /** What all nodes have in common. */
   readonly #common: Pick<NodeParts, "deadlineMs" | "lastError">;
   /** The only server; of a Cluster what stands for it until its nodes are known. */
   readonly #first: RedisNode;
@@ -36,7 +34,6 @@ export class RedisConnection {
   /** Settles when the client was ready for the first time. */
   readonly #firstReady: Promise<void>;
   readonly #onReady: () => void;
-  /** Whether the client was connected, ever. */
   #wasReady: boolean;
   #isClosed = false;
   /** Why the client is not connected, as far as it says. */

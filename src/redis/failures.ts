@@ -1,6 +1,5 @@
 import type { StoreErrorCause } from "../core/events.js";
 
-/** Redis was asked and did not answer in time. */
 export class RedisDeadlineError extends Error {
   override readonly name = "RedisDeadlineError";
 
@@ -33,7 +32,6 @@ const GAVE_UP = "Too many Cluster redirections";
 /** What servers answer that are there, and cannot serve anybody for a while. */
 const NOT_READY = ["LOADING", "MASTERDOWN"] as const;
 
-/** An answer of Redis that is an error. */
 export function isReplyError(error: unknown): error is Error {
   return error instanceof Error && error.name === "ReplyError";
 }

@@ -15,14 +15,12 @@ import { type RedisClient, SILENCE_MS } from "./options.js";
 const FIRST_TRIAL_MS = 1;
 const LONGEST_TRIAL_MS = 250;
 
-/** What a node is reached by. */
 export interface NodeParts {
   readonly deadlineMs: number;
   /** The connection to it; `undefined` while there is none. */
   readonly connection: () => RedisClient | undefined;
   /** Whether its connection is to be waited for: the first one, and each one to a node of a Cluster. */
   readonly isAwaited: () => boolean;
-  /** Looks for a connection where there is none. */
   readonly lookFor: () => void;
   /** Why there is no connection, as far as the client said. */
   readonly lastError: () => Error | undefined;
@@ -98,7 +96,6 @@ export class RedisNode {
     this.#scheduleTrial();
   }
 
-  /** Makes a trial now, if it is down. */
   tryNow(): void {
     if (this.outage !== undefined) void this.#try();
   }

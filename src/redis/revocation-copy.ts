@@ -11,7 +11,6 @@ const MOST_RECENT = 5_000;
 export interface RevocationEntry {
   /** `t` for a token, `s` for a subject. */
   readonly kind: "t" | "s";
-  /** The token's id, or the subject. */
   readonly name: string;
   /** For a subject: tokens issued until then are refused, in milliseconds since 1970. For a token 0. */
   readonly untilMs: number;
@@ -29,7 +28,6 @@ export class RevocationCopy {
     this.list = new MemoryRevocationList({ maxEntries });
   }
 
-  /** Knows one more. */
   add({ kind, name, untilMs, expiresMs }: RevocationEntry): void {
     if (kind === "s") this.list.revokeAll(name, untilMs, (expiresMs - untilMs) / 1000);
     else this.list.revoke(name, expiresMs / 1000);
@@ -48,7 +46,6 @@ export class RevocationCopy {
     return recent.map(({ entry }) => entry);
   }
 
-  /** All that is known and has not expired. */
   *entries(): Generator<RevocationEntry> {
     const now = systemClock.wallMs();
     for (const [name, seconds] of this.list.tokens) {

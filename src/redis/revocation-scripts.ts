@@ -78,7 +78,6 @@ local function keepLog()
 end
 `;
 
-/** Common to the scripts that add. */
 const ADDING = `
 local function addToken(name, expires)
   local known = redis.call('ZSCORE', KEYS[2], name)

@@ -19,7 +19,6 @@ const PARTS = 256;
 /** Entries that are sorted into parts before requests are served again. */
 const SORTED_AT_ONCE = 5000;
 
-/** What `news` answers. */
 export interface News {
   readonly epoch: string;
   /** Number of the last change, as text: it has more digits than a score shows. */
@@ -140,13 +139,11 @@ export class RevocationTransfer {
   }
 }
 
-/** The arguments of `add` for an entry. */
 function argumentsOf({ kind, name, untilMs, expiresMs }: RevocationEntry): string[] {
   // As JSON, since not every JavaScript string survives UTF-8: half a surrogate pair does not.
   return [kind, JSON.stringify(name), String(untilMs), Number.isFinite(expiresMs) ? String(expiresMs) : "inf"];
 }
 
-/** The arguments of `fill` for some entries. */
 function fillArgumentsOf(entries: readonly RevocationEntry[]): RedisArgument[] {
   const tokens: string[] = [];
   const subjects: string[] = [];
@@ -159,7 +156,6 @@ function fillArgumentsOf(entries: readonly RevocationEntry[]): RedisArgument[] {
   return [tokens.length / 2, ...tokens, ...subjects];
 }
 
-/** @throws TypeError for an answer that is not one of `news` */
 function readNews(answer: unknown): News {
   if (!Array.isArray(answer)) throw noRevocations();
   const [epoch, seq, floor, isBehind, phase, filled, ...changes]: unknown[] = answer;
@@ -176,7 +172,6 @@ function readNews(answer: unknown): News {
   };
 }
 
-/** @throws TypeError for an answer that is not one of `list` */
 function readList(kind: "t" | "s", answer: unknown): { cursor: string; entries: RevocationEntry[] } {
   if (!Array.isArray(answer)) throw noRevocations();
   const [cursor, items]: unknown[] = answer;

@@ -48,7 +48,6 @@ export class RedisRevocations implements RevocationList {
   #completeness: Completeness = "none";
   /** The epoch whose whole list the copy was compared with, or was made from. */
   #comparedEpoch = "";
-  /** What could not be told. */
   #untold: RevocationEntry[] = [];
   /** When the last question was asked that was answered. */
   #askedMs = Number.NEGATIVE_INFINITY;

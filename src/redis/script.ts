@@ -12,7 +12,6 @@ local time = redis.call("TIME")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `;
 
-/** A script, ready to be called by its hash. */
 export function defineScript(source: string): Script {
   return Object.freeze({ source, sha1: createHash("sha1").update(source).digest("hex") });
 }

@@ -84,7 +84,6 @@ redis.call("DEL", KEYS[1])
 return { stored[1] or "", stored[2] or "" }
 `);
 
-/** Drops what is past from an index. */
 const PRUNE = `${WITH_TIME}redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", "(" .. string.format("%.0f", now))
 `;
 

@@ -187,7 +187,6 @@ function readSecret(fields: Fields, name: string, given: unknown): Uint8Array {
   return Uint8Array.from(secret);
 }
 
-/** One option in two spellings. */
 function readHttpOnly(fields: Fields): boolean {
   const lower = flag(undefined)(fields, "httponly");
   const camel = flag(undefined)(fields, "httpOnly");

@@ -9,7 +9,6 @@ export const MAX_COOKIE_BYTES = 4096;
 /** Bound on the length of all cookie values together of which is remembered what they hold. */
 export const REMEMBERED_CHARACTERS = 4_000_000;
 
-/** What is asked of a request to which a cookie is set. */
 interface SecureOrNot {
   /** Whether the client speaks TLS to us, or to a proxy that may speak for it. */
   readonly isSecure: boolean;

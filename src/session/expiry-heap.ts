@@ -13,7 +13,6 @@ export interface ExpiryNode {
 export class ExpiryHeap<Node extends ExpiryNode> {
   readonly #nodes: Node[] = [];
 
-  /** The node that is due first. */
   get first(): Node | undefined {
     return this.#nodes[0];
   }

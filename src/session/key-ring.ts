@@ -37,7 +37,6 @@ export class SessionKey {
     this.#maxDays = maxDays;
   }
 
-  /** The AES-256 key for cookies issued on the day of this moment. */
   sealingAt(issuedAt: number): KeyObject {
     // The UTC day, counted from 1970.
     const day = Math.floor(issuedAt / DAY_MS);

@@ -168,7 +168,6 @@ export class MemorySessionStore implements SessionStore {
   }
 }
 
-/** What may be forgotten by now. */
 function firstDue(heap: ExpiryHeap<StoredSession>, now: number): StoredSession | undefined {
   const { first } = heap;
   return first !== undefined && first.forgetAt <= now ? first : undefined;

@@ -66,7 +66,6 @@ function asJson(key: string, value: unknown): JsonValue {
 
 /** What stands behind the properties of a session. */
 interface PropertyAccess {
-  /** The state to read from. */
   use(session: object): SessionState | undefined;
   /** The state to write to; throws when it is too late for that. */
   change(session: object, what: string): SessionState;

@@ -255,7 +255,6 @@ export function recordOf(known: Known, userKey: string): SessionRecord {
   };
 }
 
-/** A session as a store keeps it. */
 export function knownOf(record: SessionRecord): Known {
   return { ...record, values: membersOf(record.data), flashes: membersOf(record.flashes) };
 }

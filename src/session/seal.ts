@@ -13,7 +13,6 @@ const OVERHEAD_BYTES = TEXT_AT + TAG_BYTES;
 // Browsers keep no longer cookies, so this was not made here.
 const MAX_VALUE_LENGTH = 4096;
 
-/** What a sealed cookie held. */
 export interface OpenedSeal {
   readonly text: string;
   /** When it was sealed, in milliseconds since 1970. */

@@ -11,7 +11,6 @@ const TOTAL_BYTES = 75;
 const VALUE_LENGTH = 100;
 const ID_BYTES = 32;
 
-/** The id that a signed cookie held. */
 export interface OpenedId {
   /** The session's id: 256 random bits, base64url. */
   readonly id: string;
@@ -38,17 +37,14 @@ export class SignedIds {
     this.#purpose = `cello session id\0${cookieName}`;
   }
 
-  /** A new id. */
   static create(): string {
     return randomText(ID_BYTES, "base64url");
   }
 
-  /** What stores know an id by. */
   static storeIdOf(id: string): string {
     return createHash("sha256").update(id, "base64url").digest("base64url");
   }
 
-  /** The cookie value for an id. */
   sign(id: string, issuedAt: number): string {
     const signed = Buffer.allocUnsafe(TOTAL_BYTES);
     const key = this.#keys.writeHead(signed, VERSION, issuedAt);

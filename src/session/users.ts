@@ -7,7 +7,6 @@ import { SignedIds } from "./signed-id.js";
 import type { ListedSession, SessionRecord } from "./store.js";
 import { endSession, isLive } from "./succession.js";
 
-/** Sessions that are ended at the same time. */
 const ENDED_AT_ONCE = 100;
 
 /** A session of a user, as `app.sessions.list` tells it. Times are milliseconds since 1970. */

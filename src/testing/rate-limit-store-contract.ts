@@ -252,7 +252,6 @@ function checkShape(decision: RateLimitDecision, policy: RateLimitPolicy): void 
   assert.equal(typeof decision.wasReduced, "boolean");
 }
 
-/** Asks one after the other. */
 async function admissions(
   store: RateLimitStore,
   policy: RateLimitPolicy,

@@ -1,6 +1,5 @@
 /** How long something that must happen some time may take, in milliseconds. */
 const PATIENCE_MS = 5000;
-/** How often is looked whether it has happened. */
 const LOOK_EACH_MS = 5;
 
 /** Waits so many milliseconds and not less: a timer may fire a little early. */

@@ -313,7 +313,6 @@ async function saveOften(store: SessionStore, id: string): Promise<void> {
   }
 }
 
-/** As long as the ids that stores are given. */
 function newId(): string {
   return randomBytes(32).toString("base64url");
 }

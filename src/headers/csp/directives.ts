@@ -104,10 +104,8 @@ export const DIRECTIVES = {
   webrtc: { name: "webrtc", read: readWebrtc, isSingle: true },
 } satisfies Record<string, Directive>;
 
-/** A method of the builder that adds to a directive. */
 export type DirectiveMethod = keyof typeof DIRECTIVES;
 
-/** The directive of a method. */
 export function directiveOf(method: DirectiveMethod): Directive {
   return DIRECTIVES[method];
 }
@@ -119,7 +117,6 @@ function readSandboxToken(method: string, token: unknown): string {
   return refuse(method, `${shown(word)} is not a sandbox token`, `its tokens are ${SANDBOX_TOKENS.join(", ")}`);
 }
 
-/** The name of one reporting endpoint. */
 function readReportTo(method: string, names: readonly unknown[]): readonly string[] {
   if (names.length !== 1) {
     refuse(method, `takes one name, got ${names.length}`, "name one of the reportingEndpoints");
@@ -129,21 +126,18 @@ function readReportTo(method: string, names: readonly unknown[]): readonly strin
   return refuse(method, `${shown(name)} is not a token`, 'name one of the reportingEndpoints, for example "csp"');
 }
 
-/** A URL, or a path of this origin. */
 function readReportUri(method: string, uri: unknown): string {
   const word = readWord(method, uri);
   if (REPORT_URI.test(word)) return word;
   return refuse(method, `${shown(word)} is not a URL`, 'write "https://..." or a path such as "/csp-reports"');
 }
 
-/** Only `'script'` is defined. */
 function readSink(method: string, sink: unknown): string {
   const word = readWord(method, sink);
   if (word === "'script'") return word;
   return refuse(method, `${shown(word)} is not defined`, `write ${method}("'script'")`);
 }
 
-/** A policy name, `*`, `'allow-duplicates'`, or `'none'`. */
 function readPolicyName(method: string, name: unknown): string {
   const word = readWord(method, name);
   if (word === "*" || word === "'allow-duplicates'" || word === NONE) return word;
@@ -154,7 +148,6 @@ function readPolicyName(method: string, name: unknown): string {
   return refuse(method, `${shown(word)} is not a policy name`, "use letters, digits and - # = _ / @ . %");
 }
 
-/** `'allow'` or `'block'`. */
 function readWebrtc(method: string, values: readonly unknown[]): readonly string[] {
   const [value] = values;
   if (values.length === 1 && (value === "'allow'" || value === "'block'")) return [value];

@@ -180,7 +180,6 @@ function everyValue(csp: Csp): (readonly [directive: string, value: string])[] {
   );
 }
 
-/** Every source, in small letters. */
 function sourcesOf(csp: Csp): (readonly [directive: string, source: string])[] {
   return everyValue(csp)
     .filter(([directive]) => TAKES_SOURCES.test(directive))

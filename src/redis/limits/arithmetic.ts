@@ -7,7 +7,6 @@ import { WINDOW_SCRIPT } from "./window-script.js";
 
 /** What each of some like requests costs. */
 export interface Cost {
-  /** Cost units. */
   readonly amount: number;
   /** Cost units per window that this machine grants at the moment. */
   readonly inForce: number;
@@ -33,7 +32,6 @@ export interface Reply {
 /** An algorithm as its script knows it: the figures that go there, and what those that come back mean. */
 export interface Arithmetic {
   readonly script: Script;
-  /** What the script must know of the policy. */
   readonly policy: readonly number[];
   /** How many numbers an operation answers, if it answers. */
   readonly replyLength: number;

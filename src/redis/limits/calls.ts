@@ -6,7 +6,6 @@ import { unexpectedReply } from "../script.js";
 import type { Cost, Reply } from "./arithmetic.js";
 import type { RedisLimit } from "./redis-limit.js";
 
-/** What limits need of the way to Redis. */
 export type LimitConnection = Pick<RedisConnection, "run" | "prefix" | "isCluster">;
 
 /**
@@ -58,7 +57,6 @@ export class Call {
     return this.ask({ name, args: cost.figures, cost, waiting: [] });
   }
 
-  /** Appends an operation, and waits for its decision. */
   ask(operation: Operation): Promise<RateLimitDecision> {
     this.operations.push(operation);
     return decisionOf(operation);
@@ -85,11 +83,9 @@ function decisionOf({ waiting }: Operation): Promise<RateLimitDecision> {
   return new Promise((resolve, reject) => waiting.push({ resolve, reject }));
 }
 
-/** What is told of calls. */
 export interface CallListeners {
   /** Before a call is sent; more may be added to it. */
   beforeSending(call: Call): void;
-  /** A key is out. */
   refused(call: Call, cost: Cost, decision: RateLimitDecision, heldMs: number, sentMs: number): void;
 }
 
@@ -99,7 +95,6 @@ export class Batch {
   readonly #clock: Clock;
   readonly #listeners: CallListeners;
   #calls: Call[] = [];
-  /** Calls that are under way, for `settled`. */
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(connection: LimitConnection, clock: Clock, listeners: CallListeners) {
@@ -120,7 +115,6 @@ export class Batch {
     return call;
   }
 
-  /** Waits for what was asked. */
   async settled(): Promise<void> {
     this.#flush();
     await Promise.all(this.#underWay);

@@ -2,7 +2,6 @@ import type { RateLimitDecision } from "../../limits/store.js";
 import type { Cost } from "./arithmetic.js";
 import type { Lease } from "./leases.js";
 
-/** Keys of a limit of which something is known here. */
 const MOST_KEYS = 10_000;
 /** Oldest keys that are looked at when one must go. */
 const MOST_LOOKED_AT = 8;
@@ -46,7 +45,6 @@ export class Refusal {
     return true;
   }
 
-  /** Whether it still says something. */
   holds(nowMs: number): boolean {
     return nowMs < this.#untilMs;
   }
@@ -68,7 +66,6 @@ function wholeMs(span: number): number {
   return Math.max(1, Math.ceil(span - ROUNDING_MS));
 }
 
-/** A request that waits for a lease. */
 export interface WaitingRequest {
   readonly amount: number;
   readonly inForce: number;
@@ -76,7 +73,6 @@ export interface WaitingRequest {
   reject(error: unknown): void;
 }
 
-/** What this process knows of a key. */
 export class KeyState {
   refusal: Refusal | undefined;
   lease: Lease | undefined;
@@ -88,7 +84,6 @@ export class KeyState {
   #used = 0;
   #usedBefore = 0;
 
-  /** Counts the use of the key. */
   use(amount: number, nowMs: number): void {
     const sinceMs = nowMs - this.#periodMs;
     if (sinceMs >= METER_MS) {
@@ -116,7 +111,6 @@ export class KeyState {
 export class KeyStates {
   readonly #keys = new Map<string, KeyState>();
 
-  /** @param most keys that are kept */
   constructor(readonly most = MOST_KEYS) {}
 
   get size(): number {
@@ -137,7 +131,6 @@ export class KeyStates {
     return made;
   }
 
-  /** Notes that a key is out, as the newest of the table. */
   refuse(key: string, refusal: Refusal, nowMs: number): void {
     const state = this.open(key, nowMs, true);
     if (state === undefined) return;

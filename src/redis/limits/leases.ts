@@ -26,7 +26,6 @@ const SWEEP_MS = 100;
 /** Where there was too little for a lease, none is asked for again for so long. */
 const SCARCE_MS = 30;
 
-/** What a lease is made of. */
 interface Grant {
   readonly id: string;
   readonly limit: RedisLimit;
@@ -46,7 +45,6 @@ interface Grant {
 /** Units of a key's quota that this process holds and decides about by itself. */
 export class Lease {
   readonly grant: Grant;
-  /** Units that were not used. */
   left: number;
   #usedAtMs: number;
 
@@ -107,11 +105,9 @@ export class Leases {
   readonly #batch: Batch;
   readonly #processId = randomBytes(6).toString("base64url");
   #count = 0;
-  /** Keys with a lease. */
   readonly #held = new Set<KeyState>();
   #sweep: NodeJS.Timeout | undefined;
 
-  /** @param batch collects what is given back */
   constructor(size: "auto" | number, fleet: FleetSize, clock: Clock, batch: Batch) {
     this.#size = size;
     this.#fleet = fleet;
@@ -150,7 +146,6 @@ export class Leases {
     call.operations.unshift({ name: "report", args: [id, ...unused], cost: undefined, waiting: [] });
   }
 
-  /** Gives everything back. */
   close(): void {
     this.#giveBack(() => true);
     clearInterval(this.#sweep);

@@ -6,7 +6,6 @@ import { KeyStates } from "./key-state.js";
 
 /** Keys are spread over so many hash tags, so that they lie on all nodes of a Cluster and still share calls. */
 const HASH_TAGS = 64;
-/** Longer keys of the application are replaced by their hash. */
 const LONGEST_KEY = 64;
 const HASHED = "#";
 
@@ -29,14 +28,12 @@ export class RedisLimit {
     this.#tag = tag;
   }
 
-  /** Which of the hash tags a key has. */
   slotOf(key: string): number {
     let hash = 0x811c9dc5;
     for (let index = 0; index < key.length; index++) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193);
     return ((hash >>> 16) ^ hash) & (HASH_TAGS - 1);
   }
 
-  /** The name of a key in Redis. */
   nameOf(key: string, slot: number): string {
     return `${this.#prefix}:limit:{${slot}}:${this.#tag}:${key}`;
   }
