@@ -184,43 +184,30 @@ export function flag<Fallback extends boolean | undefined>(fallback: Fallback): 
 }
 
 /**
- * A number from `min` to `max`.
- *
- * @param unit for the message, such as `seconds`; `""` for none
+ * A number from `min` to `max`, by its `unit` for the message, such as `seconds`; `""` for none. The last argument
+ * is the default.
  */
-export function number<Fallback extends number | undefined>(
-  min: number,
-  max: number,
-  unit: string,
-  fallback: Fallback,
-): Reader<number | Fallback> {
-  return numeric(`a number from ${min} to ${max} ${unit}`.trimEnd(), Number.isFinite, min, max, fallback);
-}
+export const number = numeric("a number", Number.isFinite);
 
 /** A whole number, as {@link number}. */
-export function integer<Fallback extends number | undefined>(
-  min: number,
-  max: number,
-  unit: string,
-  fallback: Fallback,
-): Reader<number | Fallback> {
-  return numeric(`a whole number from ${min} to ${max} ${unit}`.trimEnd(), Number.isInteger, min, max, fallback);
-}
+export const integer = numeric("a whole number", Number.isInteger);
 
-function numeric<Fallback extends number | undefined>(
-  wanted: string,
-  isOfKind: (value: number) => boolean,
-  min: number,
-  max: number,
-  fallback: Fallback,
-): Reader<number | Fallback> {
-  return optional(fallback, (fields, name, value) => {
-    if (typeof value !== "number") {
-      return fields.wrongType(name, `must be a number, got ${describe(value)}`, `give ${wanted}`);
-    }
-    if (isOfKind(value) && value >= min && value <= max) return value;
-    return fields.fail("CELLO_OUT_OF_RANGE", name, `${value} is out of range`, `give ${wanted}`);
-  });
+function numeric(kind: string, isOfKind: (value: number) => boolean) {
+  return <Fallback extends number | undefined>(
+    min: number,
+    max: number,
+    unit: string,
+    fallback: Fallback,
+  ): Reader<number | Fallback> => {
+    const wanted = `${kind} from ${min} to ${max} ${unit}`.trimEnd();
+    return optional(fallback, (fields, name, value) => {
+      if (typeof value !== "number") {
+        return fields.wrongType(name, `must be a number, got ${describe(value)}`, `give ${wanted}`);
+      }
+      if (isOfKind(value) && value >= min && value <= max) return value;
+      return fields.fail("CELLO_OUT_OF_RANGE", name, `${value} is out of range`, `give ${wanted}`);
+    });
+  };
 }
 
 /** A string that is not blank and has no control characters (so it can stand in a header). */

@@ -21,12 +21,9 @@ const MAX_KEYS = 100;
  * the last set stays in use, up to `jwksMaxStale`.
  */
 export class RemoteKeys {
+  readonly #config: JwtConfig;
   readonly #uri: string;
   readonly #algorithm: Algorithm;
-  readonly #cooldownMs: number;
-  readonly #timeoutMs: number;
-  readonly #maxAgeMs: number;
-  readonly #maxStaleMs: number;
   readonly #clock: Clock;
   readonly #events: EventHub;
   readonly #schedule: FetchSchedule;
@@ -37,23 +34,20 @@ export class RemoteKeys {
   #isEmpty = false;
 
   constructor(config: JwtConfig, uri: string, clock: Clock, events: EventHub) {
+    this.#config = config;
     this.#uri = uri;
     this.#algorithm = ALGORITHMS[config.algorithm];
-    this.#cooldownMs = config.jwksCooldown * 1000;
-    this.#timeoutMs = Math.ceil(config.jwksTimeout * 1000);
-    this.#maxAgeMs = config.jwksMaxAge * 1000;
-    this.#maxStaleMs = config.jwksMaxStale * 1000;
-    this.#freshForMs = this.#maxAgeMs;
+    this.#freshForMs = config.jwksMaxAge * 1000;
     this.#clock = clock;
     this.#events = events;
-    this.#schedule = new FetchSchedule(this.#cooldownMs, clock);
+    this.#schedule = new FetchSchedule(config.jwksCooldown * 1000, clock);
   }
 
   /** Verifies with the last good set; another object after each change. `undefined` when there is none. */
   get verifier(): JwsVerifier | undefined {
     if (this.#verifier === undefined) return undefined;
     const age = this.#clock.monotonicMs() - this.#loadedMs;
-    if (age >= this.#maxStaleMs) this.#giveUp();
+    if (age >= this.#config.jwksMaxStale * 1000) this.#giveUp();
     else if (age >= this.#freshForMs && this.#schedule.mayFetch) this.#fetch();
     return this.#verifier;
   }
@@ -88,7 +82,7 @@ export class RemoteKeys {
 
   async #load(): Promise<void> {
     try {
-      this.#accept(await fetchKeySet(this.#uri, this.#timeoutMs));
+      this.#accept(await fetchKeySet(this.#uri, Math.ceil(this.#config.jwksTimeout * 1000)));
     } catch (error) {
       const wasFailing = this.#schedule.isFailing;
       this.#schedule.failed();
@@ -102,8 +96,8 @@ export class RemoteKeys {
     this.#verifier = new JwsVerifier(usable, [this.#algorithm]);
     this.#loadedMs = this.#clock.monotonicMs();
     // The issuer may ask for less than jwksMaxAge, though not for a fetch with every request.
-    const wished = maxAge === undefined ? this.#maxAgeMs : maxAge * 1000;
-    this.#freshForMs = Math.min(this.#maxAgeMs, Math.max(this.#cooldownMs, wished));
+    const { jwksMaxAge, jwksCooldown } = this.#config;
+    this.#freshForMs = 1000 * Math.min(jwksMaxAge, Math.max(jwksCooldown, maxAge ?? jwksMaxAge));
     const wasFailing = this.#schedule.isFailing;
     this.#schedule.succeeded();
     if (wasFailing) this.#events.emit("store.recovered", { store: "jwks" });

@@ -2,27 +2,27 @@ import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
 import { LatencyHistogram } from "./latency.js";
 import { LoadMonitor } from "./load.js";
-import { memoryLimits, memoryShare, processMemory, ShareMeter } from "./machine.js";
+import { memoryLimits, memoryShare, processMemory, shareMeter } from "./machine.js";
 import { EventLoopTurns } from "./turns.js";
 
-describe("ShareMeter", () => {
+describe("shareMeter", () => {
   it("gives what was used as a share of what is granted", () => {
-    const meter = new ShareMeter(100, 0);
-    expect(meter.sample(125, 50)).toBeCloseTo(0.5);
-    expect(meter.sample(125, 50)).toBeCloseTo(0.5);
-    expect(meter.sample(125, 100)).toBe(0);
+    const meter = shareMeter(100, 0);
+    expect(meter(125, 50)).toBeCloseTo(0.5);
+    expect(meter(125, 50)).toBeCloseTo(0.5);
+    expect(meter(125, 100)).toBe(0);
   });
 
   it("says the same again when no time has passed, and never less than nothing", () => {
-    const meter = new ShareMeter(0, 0);
-    expect(meter.sample(0, 0)).toBe(0);
-    expect(meter.sample(30, 40)).toBe(0.75);
-    expect(meter.sample(30, 40)).toBe(0.75);
-    expect(meter.sample(20, 60)).toBe(0);
+    const meter = shareMeter(0, 0);
+    expect(meter(0, 0)).toBe(0);
+    expect(meter(30, 40)).toBe(0.75);
+    expect(meter(30, 40)).toBe(0.75);
+    expect(meter(20, 60)).toBe(0);
   });
 
   it("gives NaN where the runtime tells nothing", () => {
-    expect(new ShareMeter(Number.NaN, Number.NaN).sample(Number.NaN, Number.NaN)).toBeNaN();
+    expect(shareMeter(Number.NaN, Number.NaN)(Number.NaN, Number.NaN)).toBeNaN();
   });
 });
 

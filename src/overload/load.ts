@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from "../core/clock.js";
 import { RequestCosts } from "./event-loop.js";
 import { LatencyHistogram } from "./latency.js";
-import { processReadings, type Readings, ShareMeter } from "./machine.js";
+import { processReadings, type Readings, shareMeter } from "./machine.js";
 import { EventLoopTurns } from "./turns.js";
 
 /** How loaded this process is. A signal that cannot be read is NaN. */
@@ -49,8 +49,8 @@ export class LoadMonitor {
   readonly turns: EventLoopTurns;
   readonly #clock: Clock;
   readonly #readings: Readings;
-  readonly #cpu: ShareMeter;
-  readonly #utilization: ShareMeter;
+  readonly #cpuShare: ReturnType<typeof shareMeter>;
+  readonly #loopShare: ReturnType<typeof shareMeter>;
   readonly #latencies: LatencyHistogram;
   readonly #costs: RequestCosts;
   /** Requests that are not answered yet, at this moment. */
@@ -69,8 +69,8 @@ export class LoadMonitor {
     const { cpuMs, grantedCpus, loopTime, memoryShare } = this.#readings;
     const { active, idle } = loopTime();
     this.turns = options.turns ?? new EventLoopTurns();
-    this.#cpu = new ShareMeter(cpuMs(), nowMs * grantedCpus);
-    this.#utilization = new ShareMeter(active, active + idle);
+    this.#cpuShare = shareMeter(cpuMs(), nowMs * grantedCpus);
+    this.#loopShare = shareMeter(active, active + idle);
     this.#latencies = new LatencyHistogram(nowMs);
     this.#costs = new RequestCosts(loopTime);
     this.#sampledAtMs = nowMs;
@@ -149,10 +149,10 @@ export class LoadMonitor {
     const { active, idle } = loopTime();
     this.#sampledAtMs = nowMs;
     this.#snapshot = Object.freeze({
-      cpu: blend(last.cpu, this.#cpu.sample(cpuMs(), nowMs * grantedCpus), weight),
+      cpu: blend(last.cpu, this.#cpuShare(cpuMs(), nowMs * grantedCpus), weight),
       eventLoopUtilization: blend(
         last.eventLoopUtilization,
-        Math.min(1, this.#utilization.sample(active, active + idle)),
+        Math.min(1, this.#loopShare(active, active + idle)),
         weight,
       ),
       eventLoopDelayMs: this.#delayMs(weight, nowMs),

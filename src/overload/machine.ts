@@ -63,24 +63,18 @@ export function memoryShare(use: MemoryBytes, limits: MemoryBytes): number {
   return Math.max(use.residentBytes / limits.residentBytes, use.heapBytes / limits.heapBytes);
 }
 
-/** The share of something that grows in another thing that grows, since it was last asked. */
-export class ShareMeter {
-  #used: number;
-  #granted: number;
-  #share = 0;
-
-  constructor(used: number, granted: number) {
-    this.#used = used;
-    this.#granted = granted;
-  }
-
-  /** The last answer again when no more was granted since; NaN when that cannot be read. */
-  sample(used: number, granted: number): number {
-    const grantedSince = granted - this.#granted;
-    if (grantedSince <= 0) return this.#share;
-    this.#share = Math.max(0, (used - this.#used) / grantedSince);
-    this.#used = used;
-    this.#granted = granted;
-    return this.#share;
-  }
+/**
+ * The share of something that grows in another thing that grows, since it was last asked.
+ *
+ * @returns takes both as they are now; the last answer again when no more was granted since, and NaN when that
+ *   cannot be read
+ */
+export function shareMeter(used: number, granted: number): (used: number, granted: number) => number {
+  let last = { used, granted, share: 0 };
+  return (usedNow, grantedNow) => {
+    const grantedSince = grantedNow - last.granted;
+    if (grantedSince <= 0) return last.share;
+    last = { used: usedNow, granted: grantedNow, share: Math.max(0, (usedNow - last.used) / grantedSince) };
+    return last.share;
+  };
 }
