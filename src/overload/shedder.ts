@@ -59,6 +59,8 @@ export interface SheddableRequest {
 /** One gate with its rules: who is let in first, and who always. */
 export class LoadShedder {
   readonly gate: ConcurrencyGate;
+  /** What a request is counted by, before the limit was asked. */
+  readonly clientOf: (view: RequestView) => string;
   readonly #options: SheddingOptions;
   readonly #events: EventHub;
   readonly #priority: ApplicationFunction<HostRequest, RequestPriority> | undefined;
@@ -66,6 +68,7 @@ export class LoadShedder {
 
   constructor(options: SheddingOptions, parts: SheddingParts) {
     this.#options = options;
+    this.clientOf = options.clientOf;
     this.#events = parts.events;
     const longestBacklogMs = options.latencyThresholdMs * BACKLOG_SHARE;
     const { maxConcurrency, clientShare } = options;
@@ -88,15 +91,13 @@ export class LoadShedder {
   refuses(view: RequestView, client: string, request: SheddableRequest): boolean {
     const priority = this.#priority?.answer(view.request, "normal") ?? "normal";
     const lack = this.gate.lacks(client, priority, request.inFlight?.hasBodyToCome === true);
-    if (lack === undefined || this.#exempts(request.path)) return false;
+    if (lack === undefined) return false;
+    const { path } = request;
+    if (path !== undefined && this.#options.exempt.some((patterns) => patterns.matches(path))) return false;
     this.gate.noteRefused(lack);
     if (lack === "client") this.#warnOfShare();
     this.#report(view, priority, lack);
     return !this.#options.dryRun;
-  }
-
-  clientOf(view: RequestView): string {
-    return this.#options.clientOf(view);
   }
 
   /** Behind a proxy that nobody trusts all clients are one: whoever runs it must learn why requests are refused. */
@@ -112,10 +113,6 @@ export class LoadShedder {
 
   #warn(code: string, problem: string): void {
     this.#events.emit("config.warning", { code, message: `rate limit "${this.#options.name}": ${problem}` });
-  }
-
-  #exempts(path: string | undefined): boolean {
-    return path !== undefined && this.#options.exempt.some((patterns) => patterns.matches(path));
   }
 
   /** The event is built only when somebody listens. */

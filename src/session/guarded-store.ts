@@ -94,7 +94,10 @@ export class GuardedSessionStore implements Clock {
     // What it knows already says nothing of whether the store answers now.
     if (typeof now === "number") return this.#checked(now);
     return andThen(
-      this.#ask(() => now, isFiniteNumber),
+      this.#ask(
+        () => now,
+        (answer): answer is number => Number.isFinite(answer),
+      ),
       (told) => this.#checked(told),
     );
   }
@@ -153,8 +156,4 @@ export class GuardedSessionStore implements Clock {
 }
 function isSaveOutcome(answer: unknown): answer is SaveOutcome {
   return answer === "saved" || answer === "conflict" || answer === "gone";
-}
-
-function isFiniteNumber(answer: unknown): answer is number {
-  return typeof answer === "number" && Number.isFinite(answer);
 }

@@ -72,7 +72,9 @@ export class UserSessions {
     const sessions = (await this.#listOf(userId)).filter(
       ({ record }) => isLive(record) && this.#lifetimes.ending(record, now) === undefined,
     );
-    return sessions.map(summaryOf).sort((one, other) => other.lastUsedAt - one.lastUsedAt);
+    return sessions
+      .map(({ id, record: { createdAt, lastUsedAt, expiresAt } }) => ({ id, createdAt, lastUsedAt, expiresAt }))
+      .sort((one, other) => other.lastUsedAt - one.lastUsedAt);
   }
 
   /**
@@ -159,10 +161,6 @@ export class UserSessions {
 }
 
 strictMethods(UserSessions, { list: "userId", revoke: "id", revokeAll: "userId, { except }" });
-
-function summaryOf({ id, record }: ListedSession): SessionSummary {
-  return { id, createdAt: record.createdAt, lastUsedAt: record.lastUsedAt, expiresAt: record.expiresAt };
-}
 
 /**
  * Whose session it is, as text, by the value under `userKey`; what is no id of a user is nobody.

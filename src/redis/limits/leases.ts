@@ -148,17 +148,11 @@ export class Leases {
 
   close(): void {
     this.#giveBack(() => true);
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
   }
 
-  /** Gives back what was not used for a while, or may not be used any more. */
   #giveBackIdle(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#giveBack((lease) => lease.isIdle(nowMs, IDLE_MS));
-    if (this.#held.size > 0) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
   }
 
   #giveBack(isOver: (lease: Lease) => boolean): void {
@@ -167,6 +161,9 @@ export class Leases {
       if (lease === undefined || !isOver(lease)) continue;
       this.report(state, this.#batch.callFor(lease.grant.limit, lease.grant.key));
     }
+    if (this.#held.size > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
   }
 
   /** A key that is used rarely gets no lease, and one that is nearly out none for a while. */
