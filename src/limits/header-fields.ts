@@ -14,6 +14,10 @@ export class LimitFields {
   /** The last member of `RateLimit-Policy`, and the limit that it tells. */
   #policy = "";
   #policyLimit = -1;
+  /** The last member of `RateLimit`, and what it tells: a flood of refused requests is told the same. */
+  #state = "";
+  #stateRemaining = -1;
+  #stateSeconds = -1;
 
   constructor({ name, headers, window }: RateLimitConfig) {
     this.isStandard = headers === "standard" || headers === "both";
@@ -39,7 +43,12 @@ export class LimitFields {
   state(decision: RateLimitDecision): string {
     const more = Math.min(Math.ceil((decision.moreMs ?? decision.resetMs) / 1000), this.#windowSeconds);
     const seconds = decision.isAllowed ? more : Math.min(more, retryAfterSeconds(decision));
-    return `${this.#name};r=${decision.remaining};t=${seconds}`;
+    if (decision.remaining !== this.#stateRemaining || seconds !== this.#stateSeconds) {
+      this.#stateRemaining = decision.remaining;
+      this.#stateSeconds = seconds;
+      this.#state = `${this.#name};r=${decision.remaining};t=${seconds}`;
+    }
+    return this.#state;
   }
 
   /** Seconds until the whole quota is there again: never more than the window that clients are told. */
