@@ -92,7 +92,7 @@ describe("app.jwt.useOnce with a RedisStore", () => {
     "works in a Cluster",
     async () => {
       const nodes = (await sharedCluster()).map(({ port }) => ({ host: "127.0.0.1", port }));
-      const store = new RedisStore({ cluster: nodes, prefix: "replay-test" });
+      const store = new RedisStore({ cluster: nodes, prefix: "replay-test", deadline: 1000 });
       cleanUps.push(() => store.close());
       for (const id of ["a", "b", "c", "d", "e"]) {
         expect([await store.replay.claim(id, later()), await store.replay.claim(id, later())]).toEqual([true, false]);
