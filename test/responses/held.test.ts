@@ -1,5 +1,5 @@
 import { EventEmitter, once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { connect } from "node:net";
 import fastifyCompress from "@fastify/compress";
@@ -131,9 +131,9 @@ describe("a response that waits for its session", () => {
       response.uncork();
       response.end("c");
     });
-    expect(await get(port)).toMatch(
-      /\r\n\r\n1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n$|\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n$/,
-    );
+    // How many chunks Node makes of it depends on its version.
+    const [, chunks = ""] = (await get(port)).split(/\r\n\r\n(.*)/s);
+    expect(chunks.replace(/\d\r\n([abc]+)\r\n/g, "$1")).toBe("abc0\r\n\r\n");
   });
 
   it("asks a writer to wait, and tells it once when there is room", async () => {
@@ -183,7 +183,9 @@ describe("a response that waits for its session", () => {
     warned.mockRestore();
   });
 
-  it("carries the security headers when the head is written by its old name", async () => {
+  // Gone in Node 26.
+  const hasOldName = "writeHeader" in ServerResponse.prototype;
+  it.runIf(hasOldName)("carries the security headers when the head is written by its old name", async () => {
     const { port } = await start((_request, response) => {
       Reflect.apply(Reflect.get(response, "writeHeader"), response, [201, { "X-Own": "1" }]);
       response.end("ok");
