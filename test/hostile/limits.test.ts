@@ -184,8 +184,8 @@ describe("requests that are refused", () => {
 });
 
 describe(`${ADDRESSES} clients with addresses of their own`, () => {
-  /** What may come on top for each key, and for the process: 4 MB. */
-  const MOST_GROWTH = KEYS * 100 + 4_000_000;
+  /** What may come on top for each key, and for the process: 2 MB. */
+  const MOST_GROWTH = KEYS * 100 + 2_000_000;
 
   setFlagsFromString("--expose-gc");
   const collectGarbage: unknown = runInNewContext("gc");
