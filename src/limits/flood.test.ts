@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
+import { testPolicy } from "../../test/limit-policy.js";
 import { EventHub } from "../core/events.js";
-import { TestClock, testPolicy } from "./clock.fake.js";
 import { GuardedStore } from "./guarded-store.js";
 import { createMemoryCounts } from "./memory/store.js";
 import type { MemoryCounts, RateLimitPolicy, RateLimitStore } from "./store.js";

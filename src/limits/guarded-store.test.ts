@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
+import { testPolicy } from "../../test/limit-policy.js";
 import { EventHub } from "../core/events.js";
-import { TestClock, testPolicy } from "./clock.fake.js";
 import { GuardedStore } from "./guarded-store.js";
 import { MemoryRateLimitStore } from "./memory/store.js";
 import type { Decision, RateLimitStore } from "./store.js";
@@ -8,7 +9,7 @@ import type { Decision, RateLimitStore } from "./store.js";
 const policy = testPolicy("token-bucket", 10, 1000);
 
 function setUp(onError: "local" | "allow" | "deny" = "local") {
-  const clock = new TestClock();
+  const clock = new TestClock(0);
   const memory = new MemoryRateLimitStore({ clock });
   const state = { isDown: false, processes: 4, given: 0 };
   const answer = <Value>(value: () => Value): Value => {
@@ -78,7 +79,7 @@ describe("while the store is down", () => {
   ])(
     "%d processes that know their ranks together grant exactly the limit of %d, for every key",
     (processes, requests) => {
-      const clock = new TestClock();
+      const clock = new TestClock(0);
       const fleet = Array.from({ length: processes }, (_, rank) => {
         const store: RateLimitStore = { consume: fail, peek: fail, reset: fail, processes, rank };
         const parts = { onError: "local", events: new EventHub(), clock } as const;
@@ -184,7 +185,7 @@ describe("figures that no header field can carry", () => {
       ...given,
     };
     const store: RateLimitStore = { consume: () => answer, peek: () => answer, reset: () => {} };
-    const parts = { onError: "local", events: new EventHub(), clock: new TestClock() } as const;
+    const parts = { onError: "local", events: new EventHub(), clock: new TestClock(0) } as const;
     const guarded = new GuardedStore(store, policy, parts);
     expect(guarded.peek("key", 1)).toMatchObject({ ...expected, isAllowed: answer.isAllowed });
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
 import { ConfigError } from "../core/errors.js";
 import { EventHub } from "../core/events.js";
 import { LoadMonitor } from "../overload/load.js";
-import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig } from "./config.js";
 import { RateLimits } from "./limits.js";
 import { MemoryRateLimitStore } from "./memory/store.js";
@@ -27,7 +27,7 @@ class SteadyLoad extends LoadMonitor {
 const load = new SteadyLoad();
 
 function limits(...configs: readonly RateLimitConfig[]): RateLimits {
-  return new RateLimits(configs, { clock: new TestClock(), events: new EventHub(), load, ipv6Prefix: 64 });
+  return new RateLimits(configs, { clock: new TestClock(0), events: new EventHub(), load, ipv6Prefix: 64 });
 }
 
 const common = RateLimitConfig.tokenBucket({ requests: 10, window: 10 });
@@ -86,7 +86,7 @@ describe("RateLimits", () => {
   });
 
   it.each(["tokenBucket", "slidingWindow"] as const)("charges a %s into debt for work that is done already", (make) => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const configs = [RateLimitConfig[make]({ name: "bytes", requests: 10, window: 10 })];
     const all = new RateLimits(configs, { clock, events: new EventHub(), load, ipv6Prefix: 64 });
     const owing = { name: "bytes", debt: true } as const;
@@ -104,7 +104,7 @@ describe("RateLimits", () => {
   });
 
   it.each(["tokenBucket", "slidingWindow"] as const)("lets nobody owe a %s more than another quota", (make) => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const all = new RateLimits([RateLimitConfig[make]({ requests: 10, window: 10 })], {
       clock,
       events: new EventHub(),
@@ -198,7 +198,7 @@ describe("RateLimits", () => {
 
 describe("MemoryRateLimitStore", () => {
   it("gives back for a negative cost and keeps policies of other figures apart", () => {
-    const store = new MemoryRateLimitStore({ clock: new TestClock() });
+    const store = new MemoryRateLimitStore({ clock: new TestClock(0) });
     const policy: RateLimitPolicy = {
       id: "a",
       name: "a",

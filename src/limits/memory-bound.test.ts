@@ -2,8 +2,9 @@ import { setTimeout } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
+import { testPolicy } from "../../test/limit-policy.js";
 import { systemClock } from "../core/clock.js";
-import { TestClock, testPolicy } from "./clock.fake.js";
 import { createMemoryCounts } from "./memory/store.js";
 import type { MemoryCounts } from "./store.js";
 
@@ -61,7 +62,7 @@ describe(`memory at ${KEYS} keys`, () => {
   });
 
   it("takes no more for keys that are back at one request than for those that never had more", () => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const limit = createMemoryCounts(testPolicy("sliding-window", 10_000, 1_000_000), clock);
     for (let index = 0; index < 20_000; index++) limit.consume(address(index), 1);
     clock.nowMs = 500_000;

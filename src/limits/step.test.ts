@@ -1,11 +1,11 @@
 import { parseList } from "structured-headers";
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
 import { AddressCheck } from "../client/address-check.js";
 import { ClientAddressResolver } from "../client/client-address.js";
 import { EventHub } from "../core/events.js";
 import type { RequestView } from "../core/request-view.js";
 import { LoadMonitor } from "../overload/load.js";
-import { TestClock } from "./clock.fake.js";
 import { RateLimitConfig, type RateLimitRequest } from "./config.js";
 import { appendLimitFields } from "./header-fields.js";
 import { RateLimiter } from "./limiter.js";
@@ -14,7 +14,7 @@ import { countBy, type LimitedPassage } from "./step.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "./store.js";
 import type { LimitsVerdict } from "./verdict.js";
 
-const clock = new TestClock();
+const clock = new TestClock(0);
 let events = new EventHub();
 const load = new LoadMonitor({ clock });
 

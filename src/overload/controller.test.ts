@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
 import { EventHub, type SecurityEvents } from "../core/events.js";
-import { TestClock } from "../limits/clock.fake.js";
 import { AdaptiveController } from "./controller.js";
 import { LoadMonitor, type LoadSnapshot } from "./load.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClient, FakeServer, laterStore } from "./client.fake.js";
+import { FakeClient, FakeServer, laterStore } from "../../test/sessions/client.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";
 import type { SessionStore } from "./store.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FakeClient, FakeServer, fakeExchange } from "./client.fake.js";
+import { FakeClient, FakeServer, fakeRequest } from "../../test/sessions/client.js";
 import type { Session } from "./session.js";
 
 /** A server with sealed sessions, and a client that has signed in. */
@@ -16,7 +16,7 @@ class SlowRequest {
   readonly session: Session;
 
   constructor(server: FakeServer, cookie: string | undefined) {
-    const opened = server.manager.open(fakeExchange({ cookie: `session_id=${cookie}` }));
+    const opened = server.manager.open(fakeRequest({ cookie: `session_id=${cookie}` }));
     if (opened instanceof Promise) throw new Error("sealed sessions are opened at once");
     this.#server = server;
     this.session = opened;

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { FakeClient, FakeClock, FakeServer, fakeExchange, laterStore, TEST_SECRET } from "./client.fake.js";
+import { TestClock } from "../../test/clock.js";
+import { FakeClient, FakeServer, fakeRequest, laterStore, TEST_SECRET } from "../../test/sessions/client.js";
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";
 
@@ -7,13 +8,13 @@ const OTHER_SECRET = "another secret of 32 bytes here.";
 
 const kinds = [
   { kind: "a sealed cookie", storeFor: () => undefined },
-  { kind: "a store", storeFor: (clock: FakeClock) => new MemorySessionStore({ clock }) },
-  { kind: "an asynchronous store", storeFor: (clock: FakeClock) => laterStore(new MemorySessionStore({ clock })) },
+  { kind: "a store", storeFor: (clock: TestClock) => new MemorySessionStore({ clock }) },
+  { kind: "an asynchronous store", storeFor: (clock: TestClock) => laterStore(new MemorySessionStore({ clock })) },
 ];
 
 describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
   function start(options: Partial<SessionOptions> = {}) {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = storeFor(clock);
     const server = new FakeServer({ store, ...options }, clock);
     return { clock, store, server, client: new FakeClient(server, options.cookieName) };
@@ -168,7 +169,7 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
     const second = new FakeClient(server);
     await second.request((session) => session.set("userId", "u2"));
     server.takeEvents();
-    const read = async (cookie: string) => (await server.manager.open(fakeExchange({ cookie }))).get("userId");
+    const read = async (cookie: string) => (await server.manager.open(fakeRequest({ cookie }))).get("userId");
     expect(await read(`session_id=junk; session_id=${first}; session_id=`)).toBe("u1");
     expect(await read(`session_id=${first}; session_id=${second.cookie}`)).toBe("u2");
     expect(await read(`session_id=${second.cookie}; x=1; session_id=${first}`)).toBe("u2");
@@ -182,7 +183,7 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
     await signIn(client);
     const read = async (junk: number) => {
       const cookie = `${"session_id=junk; ".repeat(junk)}session_id=${client.cookie}`;
-      return (await server.manager.open(fakeExchange({ cookie }))).get("userId");
+      return (await server.manager.open(fakeRequest({ cookie }))).get("userId");
     };
     expect(await read(7)).toBe("u1");
     expect(await read(8)).toBeUndefined();
@@ -220,14 +221,14 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
 
   it("knows whether a request carries the cookie", () => {
     const { manager } = start().server;
-    expect(manager.carriesCookie(fakeExchange({ cookie: "a=1; session_id=junk" }))).toBe(true);
-    expect(manager.carriesCookie(fakeExchange({ cookie: "a=1; xsession_id=junk" }))).toBe(false);
-    expect(manager.carriesCookie(fakeExchange({}))).toBe(false);
+    expect(manager.carriesCookie(fakeRequest({ cookie: "a=1; session_id=junk" }))).toBe(true);
+    expect(manager.carriesCookie(fakeRequest({ cookie: "a=1; xsession_id=junk" }))).toBe(false);
+    expect(manager.carriesCookie(fakeRequest({}))).toBe(false);
   });
 
   it("warns once in production of a cookie over HTTPS of which nobody said whether it is secure", async () => {
     const visit = async (server: FakeServer, isSecure: boolean) => {
-      const session = await server.manager.open(fakeExchange({}, { isSecure }));
+      const session = await server.manager.open(fakeRequest({}, { isSecure }));
       session.set("a", 1);
       await server.manager.commit(session);
       return server.takeEvents().filter((event) => event.startsWith("config.warning"));
@@ -246,7 +247,7 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
   it("warns once of a secure cookie over plain HTTP, unless that is loopback", async () => {
     const { server } = start({ secure: true });
     const visit = async (more: { isSecure?: boolean; clientIp?: string }, isWriting = true) => {
-      const session = await server.manager.open(fakeExchange({}, more));
+      const session = await server.manager.open(fakeRequest({}, more));
       if (isWriting) session.set("a", 1);
       await server.manager.commit(session);
       return server.takeEvents().filter((event) => event.startsWith("config.warning"));
@@ -264,13 +265,13 @@ describe.each(kinds)("sessions in $kind", ({ kind, storeFor }) => {
     await signIn(client);
     const isLater = kind === "an asynchronous store";
     expect(server.manager.isSynchronous).toBe(!isLater);
-    const opened = server.manager.open(fakeExchange({ cookie: `session_id=${client.cookie}` }));
+    const opened = server.manager.open(fakeRequest({ cookie: `session_id=${client.cookie}` }));
     expect(opened instanceof Promise).toBe(isLater);
     const session = await opened;
     session.set("a", 1);
     const committed = server.manager.commit(session);
     expect(committed instanceof Promise).toBe(isLater);
     await committed;
-    expect(server.manager.open(fakeExchange({}))).not.toBeInstanceOf(Promise);
+    expect(server.manager.open(fakeRequest({}))).not.toBeInstanceOf(Promise);
   });
 });

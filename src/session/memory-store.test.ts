@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
 import fc, { runs } from "../../test/fast-check.js";
 import { ConfigError } from "../core/errors.js";
-import { FakeClock } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { SessionRecord } from "./store.js";
 
@@ -27,7 +27,7 @@ describe("MemorySessionStore", () => {
   it("behaves as a plain map with expiry does", () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 60 }), (commands) => {
-        const clock = new FakeClock();
+        const clock = new TestClock();
         const store = new MemorySessionStore({ clock });
         const oracle = new Map<string, SessionRecord>();
         let count = 0;
@@ -74,7 +74,7 @@ describe("MemorySessionStore", () => {
   it("forgets the session that ends soonest when it is full", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.integer({ min: 1, max: 10_000 }), { minLength: 11, maxLength: 60 }), (lives) => {
-        const clock = new FakeClock();
+        const clock = new TestClock();
         const store = new MemorySessionStore({ maxSessions: 10, clock });
         let expected: number[] = [];
         for (const life of lives) {
@@ -91,7 +91,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("lists no session that it forgot to make room", () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = new MemorySessionStore({ maxSessions: 2, clock });
     for (let index = 0; index < 5; index++) {
       store.save(`id-${index}`, { ...record(1, clock.nowMs + 1000 + index), userId: "u1" }, 0);
@@ -100,7 +100,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("forgets sessions of users last when visitors fill it, however soon they end", () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = new MemorySessionStore({ maxSessions: 10, clock });
     for (let user = 0; user < 5; user++) {
       store.save(`user-${user}`, { ...record(1, clock.nowMs + 1000), userId: `u${user}` }, 0);
@@ -119,7 +119,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("forgets a user's session that is over before a visitor's that is not", () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = new MemorySessionStore({ maxSessions: 2, clock });
     store.save("over", { ...record(1, clock.nowMs + 1000), userId: "u1" }, 0);
     store.save("visitor", record(1, clock.nowMs + 9000), 0);
@@ -130,7 +130,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("sweeps expired sessions as new ones come", () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = new MemorySessionStore({ clock });
     for (let index = 0; index < 1000; index++) store.save(`old-${index}`, record(1, clock.nowMs + 1000), 0);
     clock.pass(2);
@@ -139,7 +139,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("shares no object with what was saved or loaded", () => {
-    const store = new MemorySessionStore({ clock: new FakeClock() });
+    const store = new MemorySessionStore({ clock: new TestClock() });
     const data = { list: [1] };
     store.save("id", { ...record(1, Number.MAX_SAFE_INTEGER), data }, 0);
     data.list.push(2);
@@ -150,7 +150,7 @@ describe("MemorySessionStore", () => {
   });
 
   it("does not bring a deleted session back by a late save", () => {
-    const store = new MemorySessionStore({ clock: new FakeClock() });
+    const store = new MemorySessionStore({ clock: new TestClock() });
     store.save("id", record(1, Number.MAX_SAFE_INTEGER), 0);
     store.delete("id");
     expect(store.save("id", record(2, Number.MAX_SAFE_INTEGER), 1)).toBe("gone");

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
+import { FakeClient, FakeServer, fakeRequest, laterStore } from "../../test/sessions/client.js";
 import { SessionTooLargeError } from "../core/errors.js";
-import { FakeClient, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";
 
@@ -173,7 +173,7 @@ describe.each(kinds)("a session in $kind", ({ many, server }) => {
 
   it("refuses changes when the response is on its way", async () => {
     const { manager } = server();
-    const session = await manager.open(fakeExchange({}));
+    const session = await manager.open(fakeRequest({}));
     session.set("a", 1);
     session.flash("b", 1);
     await manager.commit(session);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
 import fc, { runs } from "../../test/fast-check.js";
+import { FakeClient, FakeServer, fakeRequest, laterStore } from "../../test/sessions/client.js";
 import { StoreUnavailableError } from "../core/errors.js";
-import { FakeClient, FakeClock, FakeServer, fakeExchange, laterStore } from "./client.fake.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { Session } from "./session.js";
 import type { SaveOutcome, SessionRecord, SessionStore, SessionTimes } from "./store.js";
@@ -14,7 +15,7 @@ class WatchedStore implements SessionStore {
   isDown = false;
   readonly #store: MemorySessionStore;
 
-  constructor(clock: FakeClock) {
+  constructor(clock: TestClock) {
     this.#store = new MemorySessionStore({ clock });
   }
 
@@ -54,7 +55,7 @@ class WatchedStore implements SessionStore {
 }
 
 function watched(options: { isLater?: boolean; idleTimeout?: number; rolling?: boolean } = {}) {
-  const clock = new FakeClock();
+  const clock = new TestClock();
   const store = new WatchedStore(clock);
   const { isLater, ...others } = options;
   const server = new FakeServer({ store: isLater === true ? laterStore(store) : store, ...others }, clock);
@@ -62,7 +63,7 @@ function watched(options: { isLater?: boolean; idleTimeout?: number; rolling?: b
 }
 
 async function openSame(client: FakeClient): Promise<Session> {
-  return client.server.manager.open(fakeExchange({ cookie: `session_id=${client.cookie}` }));
+  return client.server.manager.open(fakeRequest({ cookie: `session_id=${client.cookie}` }));
 }
 
 const write = fc.record({
@@ -308,7 +309,7 @@ describe("a store that fails", () => {
   });
 
   it("gives up when the record changes at every attempt, and tells it", async () => {
-    const clock = new FakeClock();
+    const clock = new TestClock();
     const store = new MemorySessionStore({ clock });
     let first: string | undefined;
     const restless: SessionStore = {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../test/clock.js";
+import { FakeClient, FakeServer, laterStore } from "../../test/sessions/client.js";
 import { ConfigError, StoreUnavailableError } from "../core/errors.js";
-import { FakeClient, FakeClock, FakeServer, laterStore } from "./client.fake.js";
 import type { SessionOptions } from "./config.js";
 import { MemorySessionStore } from "./memory-store.js";
 import type { SessionStore } from "./store.js";
@@ -8,14 +9,14 @@ import type { UserSessions } from "./users.js";
 import { userIdOf } from "./users.js";
 
 interface Surroundings {
-  readonly clock: FakeClock;
+  readonly clock: TestClock;
   readonly store: MemorySessionStore;
   readonly server: FakeServer;
   readonly users: UserSessions;
 }
 
 function surroundings(options: Partial<SessionOptions> = {}, wrap = (store: SessionStore) => store): Surroundings {
-  const clock = new FakeClock();
+  const clock = new TestClock();
   const store = new MemorySessionStore({ clock });
   const server = new FakeServer({ store: wrap(store), ...options }, clock);
   const { users } = server.manager;

@@ -1,8 +1,8 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { RedisStore } from "cello/redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/limits/clock.fake.js";
 import { expectSurvival } from "../hostile/survival.js";
+import { testPolicy } from "../limit-policy.js";
 import { moveSlots, type RedisCluster, startCluster } from "./server.js";
 
 expectSurvival();

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/limits/clock.fake.js";
+import { testPolicy } from "../limit-policy.js";
 import { SHARED_MS, sharedCluster } from "../shared/shared.js";
 import { decided, type OpenLimits, openLimits } from "./limits-parts.js";
 import type { RedisAddress } from "./server.js";

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/limits/clock.fake.js";
 import type { RateLimitPolicy } from "../../src/limits/store.js";
 import type { RedisRateLimits } from "../../src/redis/limits/limits.js";
+import { testPolicy } from "../limit-policy.js";
 import {
   type Admission,
   decided,

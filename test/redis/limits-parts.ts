@@ -1,12 +1,12 @@
 import { Redis } from "ioredis";
 import { systemClock } from "../../src/core/clock.js";
-import { TestClock } from "../../src/limits/clock.fake.js";
 import type { RateLimitDecision } from "../../src/limits/store.js";
 import { RedisConnection } from "../../src/redis/connection.js";
 import type { LimitConnection } from "../../src/redis/limits/calls.js";
 import { RedisRateLimits } from "../../src/redis/limits/limits.js";
 import { type RedisStoreOptions, readRedisOptions } from "../../src/redis/options.js";
 import { defineScript, type Script } from "../../src/redis/script.js";
+import { TestClock } from "../clock.js";
 
 /** Limits on a real connection. */
 export interface OpenLimits {

@@ -5,7 +5,7 @@
  */
 import { once } from "node:events";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
-import { testPolicy } from "../../src/limits/clock.fake.js";
+import { testPolicy } from "../limit-policy.js";
 import { openLimits } from "./limits-parts.js";
 
 /** A limit that is asked, for so many keys. */

@@ -1,10 +1,10 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { testPolicy } from "../../src/limits/clock.fake.js";
 import { AdaptiveBuckets } from "../../src/limits/memory/adaptive-bucket.js";
 import { MemoryRateLimitStore } from "../../src/limits/memory/store.js";
 import type { RateLimitDecision, RateLimitPolicy, RateLimitStore } from "../../src/limits/store.js";
 import fc, { runs } from "../fast-check.js";
+import { testPolicy } from "../limit-policy.js";
 import { decided, type OpenLimits, openLimits, TimedConnection } from "./limits-parts.js";
 import { type RedisServer, startRedis } from "./server.js";
 

@@ -1,9 +1,9 @@
 /** A process of a fleet of its own, that answers how much it grants. It loads no more than that takes: there are eight. */
 import { systemClock } from "../../src/core/clock.js";
 import { EventHub } from "../../src/core/events.js";
-import { testPolicy } from "../../src/limits/clock.fake.js";
 import { GuardedStore } from "../../src/limits/guarded-store.js";
 import { RedisStore } from "../../src/redis/redis-store.js";
+import { testPolicy } from "../limit-policy.js";
 
 /** What a process can be asked. */
 export type ShareOrder =

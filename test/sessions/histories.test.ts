@@ -3,9 +3,10 @@ import { MemorySessionStore, type SessionStore } from "cello";
 import { RedisStore } from "cello/redis";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { FakeClock, FakeServer } from "../../src/session/client.fake.js";
+import { TestClock } from "../clock.js";
 import { type RedisAddress, type RedisServer, startRedis } from "../redis/server.js";
 import { SHARED_MS, sharedCluster } from "../shared/shared.js";
+import { FakeServer } from "./client.js";
 import { carryOut, historyPlans } from "./histories.js";
 
 /** Set `CELLO_LONG_TESTS` for 10,000 histories instead of 120. */
@@ -39,7 +40,7 @@ describe("what was ended stays ended, what was acknowledged is kept, and one ses
   ] as const)("whatever is done at the same time, in %s", patience, async (_where, connect) => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), historyPlans(PROCESSES), async (scheduler, plan) => {
-        const clock = new FakeClock();
+        const clock = new TestClock();
         const store = new MemorySessionStore({ clock });
         const pause = () => scheduler.schedule(Promise.resolve());
         const start = () => new FakeServer({ store: connect(store, pause) }, clock);

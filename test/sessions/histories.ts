@@ -1,7 +1,7 @@
 import type { Session } from "cello";
 import fc from "fast-check";
-import { FakeClient, type FakeServer } from "../../src/session/client.fake.js";
 import { SignedIds } from "../../src/session/signed-id.js";
+import { FakeClient, type FakeServer } from "./client.js";
 
 /** What a request does with its session, after it has waited as often as `pauses` says. */
 export interface RequestPlan {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../../test/clock.js";
 import fc, { runs } from "../../../test/fast-check.js";
-import { TestClock, testPolicy } from "../clock.fake.js";
+import { testPolicy } from "../../../test/limit-policy.js";
 import type { RateLimitPolicy } from "../store.js";
 import { AdaptiveBuckets } from "./adaptive-bucket.js";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../../test/clock.js";
 import fc, { runs } from "../../../test/fast-check.js";
-import { TestClock, testPolicy } from "../clock.fake.js";
+import { testPolicy } from "../../../test/limit-policy.js";
 import { SlidingWindows } from "./sliding-window.js";
 
 const origins = fc.constantFrom(0, 0.3, 123_456.789, 1e9 + 0.5, 86_400_000 * 365);
@@ -258,7 +259,7 @@ describe("SlidingWindows", () => {
   });
 
   it("never admits what costs more than a window, whatever another key has used", () => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const windows = new SlidingWindows(testPolicy("sliding-window", 5, 1000), clock);
     windows.consume("other", 5);
     clock.nowMs += 700;

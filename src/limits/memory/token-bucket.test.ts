@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { TestClock } from "../../../test/clock.js";
 import fc, { runs } from "../../../test/fast-check.js";
-import { TestClock, testPolicy } from "../clock.fake.js";
+import { testPolicy } from "../../../test/limit-policy.js";
 import { TokenBuckets } from "./token-bucket.js";
 
 const origins = fc.constantFrom(0, 0.3, 123_456.789, 1e9 + 0.5, 86_400_000 * 365, 1e15);
@@ -114,7 +115,7 @@ describe("TokenBuckets", () => {
   });
 
   it("says what a fresh key has, and that a request takes one", () => {
-    const buckets = new TokenBuckets(testPolicy("token-bucket", 100, 60_000), new TestClock());
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 100, 60_000), new TestClock(0));
     expect(buckets.peek("key", 1)).toEqual({
       isAllowed: true,
       limit: 100,
@@ -130,7 +131,7 @@ describe("TokenBuckets", () => {
   });
 
   it("says when the next token comes", () => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const buckets = new TokenBuckets(testPolicy("token-bucket", 100, 60_000), clock);
     expect(buckets.consume("key", 60)).toMatchObject({ remaining: 40, moreMs: 600, resetMs: 36_000 });
     clock.nowMs += 400;
@@ -141,7 +142,7 @@ describe("TokenBuckets", () => {
   });
 
   it("takes nothing for a refused request, and peeking takes nothing", () => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const buckets = new TokenBuckets(testPolicy("token-bucket", 2, 1000), clock);
     buckets.consume("key", 2);
     for (let index = 0; index < 50; index++) expect(buckets.consume("key", 1).isAllowed).toBe(false);
@@ -152,7 +153,7 @@ describe("TokenBuckets", () => {
   });
 
   it("gives back, never above full, and resets", () => {
-    const buckets = new TokenBuckets(testPolicy("token-bucket", 5, 1000), new TestClock());
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 5, 1000), new TestClock(0));
     buckets.consume("key", 4);
     buckets.giveBack("key", 3);
     expect(buckets.peek("key", 1).remaining).toBe(4);
@@ -167,7 +168,7 @@ describe("TokenBuckets", () => {
   });
 
   it("never admits what costs more than a full bucket", () => {
-    const buckets = new TokenBuckets(testPolicy("token-bucket", 5, 1000), new TestClock());
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 5, 1000), new TestClock(0));
     expect(buckets.consume("key", 6)).toMatchObject({ isAllowed: false, retryAfterMs: 1000, remaining: 5 });
   });
 
@@ -182,7 +183,7 @@ describe("TokenBuckets", () => {
   });
 
   it("keeps counting when the clock jumps so far that times are moved", () => {
-    const clock = new TestClock();
+    const clock = new TestClock(0);
     const buckets = new TokenBuckets(testPolicy("token-bucket", 1_000_000, 60_000), clock);
     for (const jumpMs of [0, 1e10, 1e13, 1e15]) {
       clock.nowMs += jumpMs;
@@ -195,14 +196,14 @@ describe("TokenBuckets", () => {
   });
 
   it("forgets the keys first that are full again soonest", () => {
-    const buckets = new TokenBuckets(testPolicy("token-bucket", 10, 10_000, { maxKeys: 16 }), new TestClock());
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 10, 10_000, { maxKeys: 16 }), new TestClock(0));
     for (let index = 0; index < 8; index++) buckets.consume(`busy ${index}`, 10);
     for (let index = 0; index < 5000; index++) buckets.consume(`flood ${index}`, 1);
     for (let index = 0; index < 8; index++) expect(buckets.consume(`busy ${index}`, 1).isAllowed).toBe(false);
   });
 
   it("counts a key that comes when all others have more to fill", () => {
-    const buckets = new TokenBuckets(testPolicy("token-bucket", 10, 10_000, { maxKeys: 4 }), new TestClock());
+    const buckets = new TokenBuckets(testPolicy("token-bucket", 10, 10_000, { maxKeys: 4 }), new TestClock(0));
     for (let index = 0; index < 8; index++) buckets.consume(`busy ${index}`, 10);
     for (let index = 0; index < 10; index++) expect(buckets.consume("late", 1).isAllowed).toBe(true);
     expect(buckets.consume("late", 1).isAllowed).toBe(false);

@@ -1,31 +1,13 @@
-import type { Clock } from "../core/clock.js";
-import { EventHub, type SecurityEventName } from "../core/events.js";
-import type { RequestView } from "../core/request-view.js";
-import { SessionConfig, type SessionOptions } from "./config.js";
-import { SessionManager } from "./manager.js";
-import type { Session } from "./session.js";
-import type { SessionStore } from "./store.js";
+import { EventHub, type SecurityEventName } from "../../src/core/events.js";
+import type { RequestView } from "../../src/core/request-view.js";
+import { SessionConfig, type SessionOptions } from "../../src/session/config.js";
+import { SessionManager } from "../../src/session/manager.js";
+import type { Session } from "../../src/session/session.js";
+import type { SessionStore } from "../../src/session/store.js";
+import { TestClock } from "../clock.js";
 
-/** For tests: a clock that stands until it is moved. */
-export class FakeClock implements Clock {
-  nowMs = Date.UTC(2026, 0, 1, 12);
-
-  wallMs(): number {
-    return this.nowMs;
-  }
-
-  monotonicMs(): number {
-    return this.nowMs;
-  }
-
-  /** Moves the clock on. */
-  pass(seconds: number): void {
-    this.nowMs += seconds * 1000;
-  }
-}
-
-/** For tests: a request of which only what sessions and CSRF look at is set. */
-export function fakeExchange(
+/** A request of which only what sessions and CSRF look at is set. */
+export function fakeRequest(
   headers: Readonly<Record<string, string | undefined>>,
   more: Partial<Pick<RequestView, "method" | "isSecure" | "clientIp" | "host">> = {},
 ): RequestView {
@@ -47,13 +29,13 @@ export function fakeExchange(
 
 export const TEST_SECRET = "a secret of 32 bytes, for tests.";
 
-/** For tests: a manager with a clock, and the names of the events that it emitted. */
+/** A manager with a clock, and the names of the events that it emitted. */
 export class FakeServer {
-  readonly clock: FakeClock;
+  readonly clock: TestClock;
   readonly manager: SessionManager;
   readonly events: string[] = [];
 
-  constructor(options: Partial<SessionOptions> = {}, clock = new FakeClock()) {
+  constructor(options: Partial<SessionOptions> = {}, clock = new TestClock()) {
     this.clock = clock;
     const hub = new EventHub();
     const names: SecurityEventName[] = [
@@ -75,7 +57,7 @@ export class FakeServer {
   }
 }
 
-/** For tests: a browser with one cookie, that sends one request at a time or several at once. */
+/** A browser with one cookie, that sends one request at a time or several at once. */
 export class FakeClient {
   /** The cookie's value; `undefined` when it has none. */
   cookie: string | undefined;
@@ -91,7 +73,7 @@ export class FakeClient {
   async request<Result>(handler: (session: Session) => Result | Promise<Result>): Promise<Result> {
     const { manager } = this.server;
     const header = this.cookie === undefined ? undefined : `${this.cookieName}=${this.cookie}`;
-    const session = await manager.open(fakeExchange({ cookie: header }));
+    const session = await manager.open(fakeRequest({ cookie: header }));
     const result = await handler(session);
     this.receive(await manager.commit(session));
     return result;
@@ -106,7 +88,7 @@ export class FakeClient {
   }
 }
 
-/** For tests: a store whose every answer comes later. */
+/** A store whose every answer comes later. */
 export function laterStore(store: SessionStore): SessionStore {
   const { list } = store;
   const later = <Value>(value: Value) => new Promise<Value>((resolve) => setImmediate(resolve, value));

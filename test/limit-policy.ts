@@ -1,22 +1,4 @@
-import type { Clock } from "../core/clock.js";
-import type { RateLimitPolicy } from "./store.js";
-
-/** A clock that a test sets. */
-export class TestClock implements Clock {
-  nowMs: number;
-
-  constructor(nowMs = 0) {
-    this.nowMs = nowMs;
-  }
-
-  wallMs(): number {
-    return this.nowMs;
-  }
-
-  monotonicMs(): number {
-    return this.nowMs;
-  }
-}
+import type { RateLimitPolicy } from "../src/limits/store.js";
 
 /** A policy of `requests` per `windowMs`. */
 export function testPolicy(
