@@ -75,15 +75,15 @@ export default defineConfig({
         pool: "forks",
         isolate: false,
         // Half of it waits.
-        maxWorkers: cores + 1,
+        maxWorkers: cores + 2,
       }),
       lane("alone", 2, {
         include: [...alone, ...patching],
         exclude: timing,
         pool: "forks",
-        maxWorkers: cores + 1,
+        maxWorkers: cores + 2,
       }),
-      lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 1 }),
+      lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 2 }),
     ],
   },
 });
