@@ -34,7 +34,7 @@ export class JwsVerifier {
   readonly #keysWithoutId: readonly PreparedKey[];
   readonly #keysById: ReadonlyMap<string, readonly PreparedKey[]>;
   readonly #algorithms: ReadonlySet<string>;
-  /** Under their texts, as they were seen in verified tokens. */
+  /** Under their texts: those that libraries usually write, and those that were seen in verified tokens. */
   readonly #knownHeaders = new Map<string, KnownHeader>();
 
   /** @param algorithms those of the keys; given where there may be no key at all */
@@ -47,6 +47,10 @@ export class JwsVerifier {
     }
     this.#keysById = byId;
     this.#algorithms = new Set([...keys.map((key) => key.algorithm), ...algorithms].map(({ name }) => name));
+    for (const segment of keys.flatMap(usualHeaders).slice(0, MAX_KNOWN_HEADERS)) {
+      const accepted = this.#acceptHeader(segment);
+      if (typeof accepted === "object") this.#knownHeaders.set(segment, accepted);
+    }
   }
 
   /** The verified content of a token, or why it is refused. Does not throw. */
@@ -86,6 +90,13 @@ export class JwsVerifier {
     // A slice would keep the whole token in memory: the copy does not.
     this.#knownHeaders.set(Buffer.from(segment).toString("latin1"), accepted);
   }
+}
+
+/** As libraries write them: so a flood of forged tokens is not parsed before the first good one comes (docs/performance.md). */
+function usualHeaders({ algorithm: { name: alg }, kid }: PreparedKey): readonly string[] {
+  const usual = [{ alg }, { alg, typ: "JWT" }, { typ: "JWT", alg }];
+  const withKeyId = kid === undefined ? [] : usual.map((header) => ({ ...header, kid }));
+  return [...usual, ...withKeyId].map((header) => Buffer.from(JSON.stringify(header)).toString("base64url"));
 }
 
 function hasRightSignature(candidates: readonly PreparedKey[], signingInput: string, signature: string): boolean {
