@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest, RouteGenericInterface, RouteShorthandOptions } from "fastify";
-import type { JwtClaims } from "../jwt/claims.js";
+import type { JwtClaims } from "../jwt/claim-rules.js";
 import type { SecuredRequest } from "../policy/request.js";
 import type { RouteSecurityOptions } from "../policy/route.js";
 import type { Session } from "../session/session.js";

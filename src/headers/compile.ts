@@ -1,7 +1,7 @@
 import { ConfigError } from "../core/errors.js";
 import type { SecurityHeadersConfig } from "./config.js";
 import { NONCE_SLOT } from "./csp/sources.js";
-import { type SentHeader, sentHeaders } from "./fields.js";
+import { type SentHeader, sentHeaders } from "./header-table.js";
 
 /** A header whose value holds the nonce of the response. */
 export interface NonceLine {

@@ -1,7 +1,7 @@
 import { Fields, flag, integer, isHttpToken, type Readers, texts } from "../core/options.js";
 import { strictConstruction, strictMethods, strictStatics } from "../core/strict-calls.js";
 import type { CSP } from "./csp/builder.js";
-import { HEADER_READERS, sentHeaders } from "./fields.js";
+import { HEADER_READERS, sentHeaders } from "./header-table.js";
 import type { PermissionsPolicy } from "./permissions-policy.js";
 import { API, STRICT, WEB } from "./presets.js";
 import type { ReportingEndpoints } from "./reporting-endpoints.js";

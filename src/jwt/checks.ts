@@ -3,7 +3,7 @@ import type { TokenRejection } from "../core/events.js";
 import type { JsonObject } from "../core/json.js";
 import { parseJsonObject } from "../jws/json.js";
 import { JwsVerifier } from "../jws/verifier.js";
-import { ClaimRules, type RegisteredClaims } from "./claims.js";
+import { ClaimRules, type RegisteredClaims } from "./claim-rules.js";
 import { type JwtConfig, keysOf, listOf } from "./config.js";
 import type { GuardedRevocations } from "./guarded-revocations.js";
 import type { RemoteKeys } from "./remote-keys.js";

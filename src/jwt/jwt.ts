@@ -11,7 +11,7 @@ import { headerProblem, type JwsHeader } from "../jws/header.js";
 import { writeJsonObject } from "../jws/json.js";
 import type { PreparedKey } from "../jws/keys.js";
 import { TokenChecks } from "./checks.js";
-import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claims.js";
+import { hasRegisteredTypes, type JwtClaims, type RegisteredClaims } from "./claim-rules.js";
 import { JwtConfig, type JwtOptions, keysOf, listOf } from "./config.js";
 import { type DecodedToken, decodeToken } from "./decode.js";
 import { TokenError } from "./errors.js";

@@ -5,7 +5,7 @@ import type { MaybePromise } from "../core/later.js";
 import { integer, read } from "../core/options.js";
 import { StoreGuard } from "../core/store-guard.js";
 import { strictConstruction } from "../core/strict-calls.js";
-import type { RegisteredClaims } from "./claims.js";
+import type { RegisteredClaims } from "./claim-rules.js";
 import { Sweep } from "./sweep.js";
 
 /** Which tokens that are good once have been used. */

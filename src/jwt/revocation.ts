@@ -3,7 +3,7 @@ import type { StoreErrorCause } from "../core/events.js";
 import type { MaybePromise } from "../core/later.js";
 import { integer, read } from "../core/options.js";
 import { strictConstruction } from "../core/strict-calls.js";
-import type { RegisteredClaims } from "./claims.js";
+import type { RegisteredClaims } from "./claim-rules.js";
 import { Sweep } from "./sweep.js";
 
 /**

@@ -6,7 +6,7 @@ import { type RequestView, requestEvent } from "../core/request-view.js";
 import type { JwsVerifier } from "../jws/verifier.js";
 import { BearerSource } from "./bearer.js";
 import type { TokenChecks } from "./checks.js";
-import { hasRegisteredTypes, type JwtClaims, readRoles, readScopes } from "./claims.js";
+import { hasRegisteredTypes, type JwtClaims, readRoles, readScopes } from "./claim-rules.js";
 import { type Jwt, tokenChecksOf } from "./jwt.js";
 import { insufficientScope, invalidToken, missingToken, unavailable } from "./refusals.js";
 import { SecondSight } from "./second-sight.js";

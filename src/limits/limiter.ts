@@ -1,8 +1,8 @@
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
-import { AdaptiveController } from "../overload/controller.js";
 import type { LoadMonitor } from "../overload/load.js";
+import { AdaptiveController } from "../overload/rate-controller.js";
 import { LoadShedder } from "../overload/shedder.js";
 import type { RateLimitConfig } from "./config.js";
 import { GuardedStore } from "./guarded-store.js";

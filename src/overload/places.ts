@@ -1,4 +1,4 @@
-import type { ConcurrencyGate } from "./gate.js";
+import type { ConcurrencyGate } from "./concurrency-gate.js";
 
 /** How many places are taken at a gate: by all requests, or by those of one client. */
 export class Places {

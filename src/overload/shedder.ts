@@ -4,7 +4,7 @@ import type { EventHub } from "../core/events.js";
 import type { PathPatterns } from "../core/path-patterns.js";
 import { type Refusal, refusal } from "../core/problem.js";
 import { type HostRequest, type RequestView, requestEvent } from "../core/request-view.js";
-import { ConcurrencyGate, isPriority, type Lack, type RequestPriority } from "./gate.js";
+import { ConcurrencyGate, isPriority, type Lack, type RequestPriority } from "./concurrency-gate.js";
 import type { InFlight } from "./in-flight.js";
 import type { LoadMonitor } from "./load.js";
 

@@ -3,7 +3,7 @@ import type { MaybePromise } from "../core/later.js";
 import type { Refusal } from "../core/problem.js";
 import type { RequestView } from "../core/request-view.js";
 import { createNonce } from "../headers/csp/nonce.js";
-import type { JwtClaims } from "../jwt/claims.js";
+import type { JwtClaims } from "../jwt/claim-rules.js";
 import type { AcceptedToken } from "../jwt/step.js";
 import type { LimitsVerdict, RateLimitState } from "../limits/verdict.js";
 import { InFlight } from "../overload/in-flight.js";

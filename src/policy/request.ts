@@ -1,4 +1,4 @@
-import type { JwtClaims } from "../jwt/claims.js";
+import type { JwtClaims } from "../jwt/claim-rules.js";
 import type { RateLimitState } from "../limits/verdict.js";
 import type { Session } from "../session/session.js";
 

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Cluster, Command, type Redis } from "ioredis";
+import { connect, type NodeParts, RedisNode } from "./availability.js";
 import { mayAskAgain, RedisUnavailableError, withoutCommand } from "./failures.js";
-import { connect, type NodeParts, RedisNode } from "./node.js";
 import type { RedisClient, RedisSettings } from "./options.js";
 import type { Script } from "./script.js";
 

@@ -1,7 +1,7 @@
 import { systemClock } from "../core/clock.js";
 import type { StoreErrorCause } from "../core/events.js";
 import { causeOf } from "../core/store-guard.js";
-import type { RegisteredClaims } from "../jwt/claims.js";
+import type { RegisteredClaims } from "../jwt/claim-rules.js";
 import type { RevocationList } from "../jwt/revocation.js";
 import type { RedisConnection } from "./connection.js";
 import { RECENT_MS, RevocationCopy, type RevocationEntry } from "./revocation-copy.js";

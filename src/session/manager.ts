@@ -9,11 +9,11 @@ import { GuardedSessionStore } from "./guarded-store.js";
 import { SessionKeyRing } from "./key-ring.js";
 import { Lifetimes } from "./lifetimes.js";
 import { keepLiveValues } from "./properties.js";
-import { SealedSessions } from "./sealed.js";
+import { SealedSessions } from "./sealed-sessions.js";
 import { Session, sessionState } from "./session.js";
 import { SessionState } from "./state.js";
 import type { SessionStore } from "./store.js";
-import { StoredSessions } from "./stored.js";
+import { StoredSessions } from "./stored-sessions.js";
 import { UserSessions } from "./users.js";
 import { NO_VALUES } from "./values.js";
 

@@ -2,10 +2,10 @@ import type { Clock } from "../../src/core/clock.js";
 import { EventHub } from "../../src/core/events.js";
 import { AdaptiveBuckets } from "../../src/limits/memory/adaptive-bucket.js";
 import type { RateLimitPolicy } from "../../src/limits/store.js";
-import type { AdaptiveBounds } from "../../src/overload/control-law.js";
-import { AdaptiveController } from "../../src/overload/controller.js";
-import { ConcurrencyGate } from "../../src/overload/gate.js";
+import { ConcurrencyGate } from "../../src/overload/concurrency-gate.js";
 import { LoadMonitor } from "../../src/overload/load.js";
+import type { AdaptiveBounds } from "../../src/overload/rate-control-law.js";
+import { AdaptiveController } from "../../src/overload/rate-controller.js";
 import { EventLoopTurns } from "../../src/overload/turns.js";
 
 /** What the simulated server does for a request. */

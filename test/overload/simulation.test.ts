@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { AdaptiveBounds } from "../../src/overload/control-law.js";
+import type { AdaptiveBounds } from "../../src/overload/rate-control-law.js";
 import {
   latency,
   type Moment,

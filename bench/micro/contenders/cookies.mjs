@@ -7,7 +7,7 @@ const DATA = { userId: "u1", n: 0 };
 
 export const contenders = {
   async "cello, sealed"({ part } = {}) {
-    const { CookieSealer } = await import("../../../dist/session/seal.js");
+    const { CookieSealer } = await import("../../../dist/session/cookie-sealer.js");
     const { SessionKeyRing } = await import("../../../dist/session/key-ring.js");
     const maxAgeMs = 86_400_000;
     const { SessionConfig } = await import("../../../dist/index.js");

@@ -17,9 +17,10 @@ import {
 import type { Passage } from "../../policy/passage.js";
 import { watchClient } from "../client-watch.js";
 import type { NodeRequest } from "../node-request.js";
-import { holdUntilSaved } from "./hold.js";
+import { holdUntilSaved } from "./hold-until-saved.js";
 import { plainWriteHead, prepareLines, withoutPreparedLines } from "./prepared-lines.js";
 import { forgetReason, type GuardedResponse, isHttp2, kCookie, kPassage, kWriteHead } from "./response.js";
+import { endWithUpgrade } from "./upgrade.js";
 
 /** What `writeHead` takes: an object, or a flat list of names and values. */
 type GivenHeaders = OutgoingHttpHeaders | readonly OutgoingHttpHeader[];
@@ -41,16 +42,6 @@ export function guardResponse(raw: NodeRequest, response: GuardedResponse, passa
   if (request !== undefined && "upgrade" in request && request.upgrade === true) endWithUpgrade(response);
   if (passage.inFlight !== undefined) watchClient(raw, passage.inFlight);
   if (passage.policy.sessions?.store !== undefined) holdUntilSaved(response, passage);
-}
-
-/**
- * Nobody reads requests from a connection any more whose client asked for another protocol. Who answers instead
- * of taking it over ends it: the client would keep it otherwise, and a server that closes would wait for that.
- */
-function endWithUpgrade(response: GuardedResponse): void {
-  const { socket } = response.req;
-  response.shouldKeepAlive = false;
-  response.once("finish", () => socket.end(() => socket.destroy()));
 }
 
 /** Writes a refusal from its prepared parts, unless a time-out or the like has answered while a store was asked. */

@@ -5,6 +5,19 @@ import { securityLines } from "../../policy/head.js";
 import type { Passage } from "../../policy/passage.js";
 
 /**
+ * Sees to a request to change the protocol, as WebSockets begin. The pipeline decides about it as about any other, but
+ * that the check for cross-site requests is not left out as it is for other GETs.
+ *
+ * Nobody reads requests from a connection any more whose client asked for another protocol. Who answers instead
+ * of taking it over ends it: the client would keep it otherwise, and a server that closes would wait for that.
+ */
+export function endWithUpgrade(response: ServerResponse): void {
+  const { socket } = response.req;
+  response.shouldKeepAlive = false;
+  response.once("finish", () => socket.end(() => socket.destroy()));
+}
+
+/**
  * Answers with a refusal on an object that stands in for a response and has no head of its own: what
  * socket.io gives to middleware for the handshake of a WebSocket. The connection is asked for it, so
  * that the client learns its status, and the stand-in is only told that it is over.

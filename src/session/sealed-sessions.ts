@@ -7,11 +7,11 @@ import { Remembered } from "../core/remembered.js";
 import type { RequestView } from "../core/request-view.js";
 import type { SessionConfig } from "./config.js";
 import { CookieWriter, MAX_COOKIE_BYTES, REMEMBERED_CHARACTERS } from "./cookie.js";
+import { CookieSealer } from "./cookie-sealer.js";
 import { EndedSessions } from "./ended-sessions.js";
 import type { JsonRecord } from "./json.js";
 import type { SessionKeyRing } from "./key-ring.js";
 import type { Lifetimes } from "./lifetimes.js";
-import { CookieSealer } from "./seal.js";
 import { type KnownSession, type SessionKeeper, SessionState } from "./state.js";
 import { membersOf, NO_VALUES } from "./values.js";
 

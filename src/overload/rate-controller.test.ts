@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { TestClock } from "../../test/clock.js";
 import { EventHub, type SecurityEvents } from "../core/events.js";
-import { AdaptiveController } from "./controller.js";
 import { LoadMonitor, type LoadSnapshot } from "./load.js";
+import { AdaptiveController } from "./rate-controller.js";
 
 const bounds = { minRequests: 10, baseRequests: 100, cpuThreshold: 0.8, memoryThreshold: 0.9, latencyThresholdMs: 100 };
 const calm = {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
+import { CookieSealer } from "./cookie-sealer.js";
 import { SessionKeyRing } from "./key-ring.js";
-import { CookieSealer } from "./seal.js";
 import { SignedIds } from "./signed-id.js";
 
 const DAY_MS = 86_400_000;

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.js";
-import { ConcurrencyLimit } from "./concurrency-limit.js";
+import { ConcurrencyLimit } from "./concurrency-search.js";
 import type { LoadMonitor } from "./load.js";
 import { Place, Places, PlacesByClient } from "./places.js";
 import { Slices } from "./slices.js";

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import fc, { runs } from "../../test/fast-check.js";
-import { type AdaptiveBounds, type AdaptiveSignals, type AdaptiveState, nextLimit, unreduced } from "./control-law.js";
+import {
+  type AdaptiveBounds,
+  type AdaptiveSignals,
+  type AdaptiveState,
+  nextLimit,
+  unreduced,
+} from "./rate-control-law.js";
 
 const bounds: AdaptiveBounds = {
   minRequests: 10,

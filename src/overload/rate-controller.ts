@@ -1,5 +1,6 @@
 import type { Clock } from "../core/clock.js";
 import type { EventHub } from "../core/events.js";
+import type { LoadMonitor } from "./load.js";
 import {
   type AdaptationReason,
   type AdaptiveBounds,
@@ -7,8 +8,7 @@ import {
   type AdaptiveState,
   nextLimit,
   unreduced,
-} from "./control-law.js";
-import type { LoadMonitor } from "./load.js";
+} from "./rate-control-law.js";
 
 /** A step is taken at most this often. */
 const STEP_EVERY_MS = 100;
