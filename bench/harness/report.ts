@@ -2,7 +2,7 @@ import { type ContestResult, perSecond, type Round } from "./contest.js";
 import { figures } from "./figures.js";
 import { serverTitle } from "./servers.js";
 import { median, medianRatio } from "./statistics.js";
-import { headLines, type RunHead, spread, table, verdict } from "./suite.js";
+import { headLines, type RunHead, rounded, spread, table, verdict } from "./suite.js";
 
 /** A whole run. */
 export interface RunResult extends RunHead {
@@ -20,15 +20,11 @@ export function trialsOf(contests: readonly ContestResult[]): object[] {
       ...(rate > 0 && { rate }),
       server,
       perSecond: rounds.map((round) => Math.round(perSecond(round))),
-      cpuMicros: rounds.map(({ cpuMicros }) => rounded(cpuMicros)),
+      cpuMicros: rounds.map(({ cpuMicros }) => (cpuMicros === null ? null : rounded(cpuMicros))),
       p50Ms: rounds.map(({ p50Ms }) => rounded(p50Ms)),
       p99Ms: rounds.map(({ p99Ms }) => rounded(p99Ms)),
     })),
   );
-}
-
-function rounded(value: number | null): number | null {
-  return value === null ? null : Number(value.toPrecision(4));
 }
 
 /** The run as Markdown: where and how, the figures against their targets, a table per workload. */

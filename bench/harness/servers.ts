@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-
 /** A server of the bench: a file in bench/servers, and what it stands for. */
 export interface ServerEntry {
   readonly name: string;
@@ -25,20 +23,18 @@ const ALL: readonly ServerEntry[] = [
 ];
 
 /**
- * The servers that were asked for, or all; those whose part of Cello was not built yet are left out.
+ * The servers that were asked for, or all.
  *
  * @throws Error naming a server that does not exist
  */
 export function selectServers(names: readonly string[] | undefined): readonly ServerEntry[] {
-  const hasNodeAdapter = existsSync(new URL("../../dist/hosts/express/index.js", import.meta.url));
-  const available = ALL.filter((server) => server.name !== "cello-node" || hasNodeAdapter);
-  if (names === undefined) return available;
+  if (names === undefined) return ALL;
   for (const name of names) {
-    if (!available.some((server) => server.name === name)) {
-      throw new Error(`no server "${name}"; there are ${available.map((server) => server.name).join(", ")}`);
+    if (!ALL.some((server) => server.name === name)) {
+      throw new Error(`no server "${name}"; there are ${ALL.map((server) => server.name).join(", ")}`);
     }
   }
-  return available.filter((server) => names.includes(server.name));
+  return ALL.filter((server) => names.includes(server.name));
 }
 
 /** Cello as another checkout has it, which is built there: what a change costs is only seen in one run. */

@@ -46,6 +46,15 @@ export interface Suite {
   run(context: SuiteRun): Promise<Report | undefined>;
 }
 
+/** Options of a suite that measures processes for some milliseconds, in rounds. */
+export function roundOptions(of: string, durationMs: number, warmupMs: number) {
+  return {
+    rounds: { takes: "number", help: `of each ${of}`, default: "5" },
+    duration: { takes: "ms", help: "of each measurement", default: String(durationMs) },
+    warmup: { takes: "ms", help: "before each measurement", default: String(warmupMs) },
+  };
+}
+
 /** Where bench/ is. */
 export const BENCH = new URL("../", import.meta.url);
 
@@ -85,6 +94,13 @@ export class SuiteRun {
     const value = Number(text);
     if (Number.isInteger(value) && value > 0) return value;
     throw new Error(`--${name} ${text}: a whole number above 0`);
+  }
+
+  /** What {@link roundOptions} were given, and where and to whom to tell it. */
+  rounds() {
+    const { placement, report } = this;
+    const [rounds, measureMs, warmupMs] = [this.count("rounds"), this.count("duration"), this.count("warmup")];
+    return { placement, report, rounds, measureMs, warmupMs };
   }
 
   /** To be asked for when everything is installed. */
@@ -164,6 +180,11 @@ export function table(columns: readonly string[], texts: number, rows: readonly 
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const rule = columns.map((_, index) => (index < texts ? "---" : "--:")).join("|");
   return [line(columns), `|${rule}|`, ...rows.map(line), ""];
+}
+
+/** A figure for a line of results: four digits are all that a measurement is good for. */
+export function rounded(value: number): number {
+  return Number(value.toPrecision(4));
 }
 
 /** The lowest and the highest of some rates. */

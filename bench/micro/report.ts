@@ -1,5 +1,5 @@
 import { median, medianRatio } from "../harness/statistics.js";
-import { headLines, type RunHead, spread, table, verdict } from "../harness/suite.js";
+import { headLines, type RunHead, rounded, spread, table, verdict } from "../harness/suite.js";
 import type { MicroResult } from "./measure.js";
 
 /** A whole run of the micro-benchmarks. */
@@ -27,8 +27,8 @@ const BYTES_TARGETS: readonly (readonly [name: string, cello: string, atMost: nu
 export function microTrials(results: readonly MicroResult[]): object[] {
   return results.flatMap(({ name, mode, contenders }) =>
     contenders.map(({ contender, values }) => {
-      const rounded = values.map((value) => Number(value.toPrecision(4)));
-      return { case: name, contender, [mode === "bytes" ? "bytesPerKey" : "cpuNanoseconds"]: rounded };
+      const measured = values.map(rounded);
+      return { case: name, contender, [mode === "bytes" ? "bytesPerKey" : "cpuNanoseconds"]: measured };
     }),
   );
 }

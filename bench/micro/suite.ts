@@ -1,5 +1,5 @@
 import { prepare } from "../harness/install.js";
-import { BENCH, type Suite } from "../harness/suite.js";
+import { BENCH, roundOptions, type Suite } from "../harness/suite.js";
 import { selectCases } from "./groups.js";
 import { type MicroResult, measureCase } from "./measure.js";
 import { microMarkdown, microTrials } from "./report.js";
@@ -11,22 +11,12 @@ export const micro: Suite = {
   output: "micro",
   options: {
     only: { takes: "names", help: "cases, comma-separated; all when not given", isPart: true },
-    rounds: { takes: "number", help: "of each case", default: "5" },
-    duration: { takes: "ms", help: "of each measurement", default: "1000" },
-    warmup: { takes: "ms", help: "before each measurement", default: "500" },
+    ...roundOptions("case", 1000, 500),
   },
   async run(run) {
     const cases = selectCases(run.list("only"));
     prepare();
-    const options = {
-      placement: run.placement,
-      rounds: run.count("rounds"),
-      warmupMs: run.count("warmup"),
-      measureMs: run.count("duration"),
-      newTokens: 20_000,
-      isSmoke: false,
-      report: run.report,
-    };
+    const options = { ...run.rounds(), newTokens: 20_000, isSmoke: false };
     const results: MicroResult[] = [];
     for (const microCase of cases) results.push(await measureCase(microCase, options));
     const result = { ...run.head(), rounds: options.rounds, results };

@@ -1,5 +1,5 @@
 import { median, medianRatio } from "../harness/statistics.js";
-import { headLines, type RunHead, spread, table, verdict } from "../harness/suite.js";
+import { headLines, type RunHead, rounded, spread, table, verdict } from "../harness/suite.js";
 import type { RedisResult, RedisRound, RedisSize } from "./measure.js";
 import { LEASED, PEERS, STRICT } from "./workloads.js";
 
@@ -22,7 +22,7 @@ const TARGETS: readonly (readonly [contenders: readonly string[], atLeast: numbe
 export function redisTrials(results: readonly RedisResult[]): object[] {
   return results.flatMap(({ name, contenders }) =>
     contenders.map(({ contender, rounds }) => {
-      const values = (field: keyof RedisRound) => rounds.map((round) => Number(round[field].toPrecision(4)));
+      const values = (field: keyof RedisRound) => rounds.map((round) => rounded(round[field]));
       const [perSecond, cpuMicros, redisCpuMicros] = [
         values("perSecond"),
         values("cpuMicros"),

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { prepare } from "../harness/install.js";
 import { hasCommand } from "../harness/machine.js";
-import { BENCH, type Suite } from "../harness/suite.js";
+import { BENCH, roundOptions, type Suite } from "../harness/suite.js";
 import { measureSizes, measureWorkload, type RedisResult, startPinnedRedis } from "./measure.js";
 import { redisMarkdown, redisTrials } from "./report.js";
 import { selectRedisWorkloads } from "./workloads.js";
@@ -17,22 +17,13 @@ export const redis: Suite = {
   output: "redis",
   options: {
     only: { takes: "names", help: "one-key, many-keys, flood, comma-separated; all when not given", isPart: true },
-    rounds: { takes: "number", help: "of each workload", default: "5" },
-    duration: { takes: "ms", help: "of each measurement", default: "2000" },
-    warmup: { takes: "ms", help: "before each measurement", default: "1000" },
+    ...roundOptions("workload", 2000, 1000),
   },
   async run(run) {
     const workloads = selectRedisWorkloads(run.list("only"));
     if (!hasCommand("redis-server", ["--version"])) throw new Error("redis-server is not installed");
     prepare();
-    const options = {
-      placement: run.placement,
-      rounds: run.count("rounds"),
-      warmupMs: run.count("warmup"),
-      measureMs: run.count("duration"),
-      inFlight: IN_FLIGHT,
-      report: run.report,
-    };
+    const options = { ...run.rounds(), inFlight: IN_FLIGHT };
     const server = await startPinnedRedis(run.placement);
     try {
       const results: RedisResult[] = [];

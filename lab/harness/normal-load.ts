@@ -1,4 +1,5 @@
 import type { Placement } from "../../bench/harness/machine.js";
+import { median } from "../../bench/harness/statistics.js";
 import type { LabRun, ProtectionName } from "../result.js";
 import { LabServer } from "./lab-server.js";
 import { closedLoop } from "./load-process.js";
@@ -50,9 +51,4 @@ async function measureRound(
   const { perSecond, others } = await closedLoop(plan, placement);
   if (others > 0) console.error(`  normal load: ${name} did not serve ${others} requests of a round`);
   return perSecond;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }

@@ -4,6 +4,7 @@ import type { EventHub } from "../core/events.js";
 import type { Refusal } from "../core/problem.js";
 import { type RequestView, requestEvent } from "../core/request-view.js";
 import { type Cors, isPreflight } from "../cors/cors.js";
+import { retryAfterSeconds } from "../limits/header-fields.js";
 import { createMemoryCounts } from "../limits/memory/store.js";
 import { quotaExceeded } from "../limits/refusals.js";
 import type { MemoryCounts } from "../limits/store.js";
@@ -66,11 +67,11 @@ export class Preflights {
 
   /** Counts a preflight; the refusal when its client has sent too many. */
   refuse(view: RequestView): Refusal | undefined {
-    const { isAllowed, limit, retryAfterMs } = this.#limit.consume(this.#keys.of(view.clientIp), 1);
-    if (isAllowed) return undefined;
-    const retryAfter = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    const decision = this.#limit.consume(this.#keys.of(view.clientIp), 1);
+    if (decision.isAllowed) return undefined;
+    const retryAfter = retryAfterSeconds(decision);
     if (this.#events.has("ratelimit.exceeded")) {
-      const event = { ...requestEvent(view), name: NAME, limit, retryAfter, dryRun: false };
+      const event = { ...requestEvent(view), name: NAME, limit: decision.limit, retryAfter, dryRun: false };
       this.#events.emit("ratelimit.exceeded", event);
     }
     return this.#refusal.after(retryAfter);
