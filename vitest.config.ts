@@ -83,7 +83,7 @@ export default defineConfig({
         pool: "forks",
         maxWorkers: cores + 2,
       }),
-      lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 2 }),
+      lane("timing", 3, { include: timing, pool: "forks", maxWorkers: 1 }),
     ],
   },
 });
